@@ -1,0 +1,38 @@
+//! How far the work is done: offsets that were written, to go on from.
+//!
+//! It takes nothing but the sink's proof, so committing before writing does not compile, and it
+//! never moves backwards.
+
+pub mod kafka;
+pub mod memory;
+
+use crate::sink::Written;
+
+/// What must be done with what was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// Commit if the last commit is about a second ago; do not wait for the answer.
+    IfDue,
+    /// Commit now and wait for the answer, within a deadline.
+    Now,
+}
+
+/// Where progress is kept.
+pub trait Checkpoint {
+    /// Notes what was written. What is of a partition that is not ours any more is dropped.
+    ///
+    /// # Panics
+    /// If a span does not follow on what was recorded of its partition before.
+    fn record(&mut self, written: &Written);
+
+    /// Commits what was recorded.
+    ///
+    /// # Errors
+    /// When it could not be committed. What was recorded is kept for the next call.
+    fn commit(&mut self, when: Commit) -> Result<(), Error>;
+}
+
+/// Why progress could not be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("the group's offsets could not be committed: {0}")]
+pub struct Error(pub String);

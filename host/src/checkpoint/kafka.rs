@@ -1,0 +1,1 @@
+//! Progress as the group's offsets.

@@ -1,0 +1,1 @@
+//! Progress that is forgotten: a file is read from its start.

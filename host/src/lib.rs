@@ -1,0 +1,31 @@
+//! Sluice's host: Kafka in, WebAssembly in the middle, Cassandra out.
+//!
+//! A message walks through four rooms, along one corridor:
+//!
+//! ```text
+//!  Kafka -> [source] --Batch--> [plugin] --Transformed--> [sink] --Written--> [checkpoint]
+//!             ^ worker.rs walks this line, left to right, again and again; nothing flows back
+//! ```
+//!
+//! Read the modules in this order.
+
+pub mod message;
+pub mod row;
+
+pub mod checkpoint;
+pub mod lookup;
+pub mod plugin;
+pub mod sink;
+pub mod source;
+
+pub mod retry;
+pub mod worker;
+pub mod pipeline;
+
+pub mod config;
+pub mod embedded;
+pub mod produce;
+pub mod query;
+pub mod telemetry;
+
+pub mod cli;

@@ -1,0 +1,281 @@
+//! What a source hands on: messages, the spans of offsets they cover, and batches of both.
+//!
+//! A batch keeps the bytes of all its messages in one block, so that taking a message costs a copy
+//! and no allocation. It knows nothing of Kafka: a file's lines are messages too.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One partition's half-open range of offsets: `start` is the first, `end` the next one to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The partition, from 0.
+    pub partition: i32,
+    /// The offset of the first message it covers.
+    pub start: i64,
+    /// The offset after the last one it covers, as Kafka commits it.
+    pub end: i64,
+}
+
+/// When a row was written, in microseconds since 1970: what Cassandra compares cells by.
+///
+/// It is derived from the message, never from the clock, so that a replay writes identical rows.
+pub type WriteTime = i64;
+
+/// The time of a message that has none, in [`Message::timestamp`].
+pub const NO_TIMESTAMP: i64 = -1;
+
+/// One consumed Kafka record, or one line of a file.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Message<'a> {
+    /// The partition it was read from.
+    pub partition: i32,
+    /// Its offset in that partition.
+    pub offset: i64,
+    /// Its time in milliseconds since 1970, or [`NO_TIMESTAMP`].
+    pub timestamp: i64,
+    /// Its key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Its headers as `wit/plugin.wit` packs them: `[u16 n]`, then n times
+    /// `[i32 length][name][i32 length][value]`. Empty = none.
+    pub headers: &'a [u8],
+}
+
+impl fmt::Debug for Message<'_> {
+    // Values are people's data: a log shows where they are, not what they say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({}/{})", self.partition, self.offset)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    partition: i32,
+    offset: i64,
+    timestamp: i64,
+    /// `None`: not stamped yet, or refused by the clock.
+    write_time: Option<WriteTime>,
+    at: u32,
+    key: i32,
+    value: i32,
+    headers: u32,
+}
+
+/// What one turn of a source collected.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    topic: Arc<str>,
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    spans: Vec<Span>,
+}
+
+impl Batch {
+    /// An empty batch of a topic.
+    pub fn new(topic: Arc<str>) -> Self {
+        Self {
+            topic,
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            spans: Vec::new(),
+        }
+    }
+
+    /// The topic all messages come from; a file's name, if they come from a file.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no message. It may still cover offsets: those of aborted transactions.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The bytes of all keys, values and headers.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The offsets covered, at most one span a partition, in order of first appearance.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    /// Adds a message and lets its partition's span reach just past it.
+    ///
+    /// # Panics
+    /// If its offset lies before the end of that span, or the batch would exceed 2 GiB.
+    pub fn push(&mut self, message: &Message<'_>) {
+        self.cover(message.partition, message.offset, message.offset + 1);
+        let size = |part: Option<&[u8]>| {
+            part.map_or(-1, |bytes| {
+                i32::try_from(bytes.len()).expect("Kafka's messages are < 2 GiB")
+            })
+        };
+        let at = u32::try_from(self.bytes.len()).expect("a batch is closed long before 4 GiB");
+        for part in [message.key, message.value, Some(message.headers)]
+            .into_iter()
+            .flatten()
+        {
+            self.bytes.extend_from_slice(part);
+        }
+        self.entries.push(Entry {
+            partition: message.partition,
+            offset: message.offset,
+            timestamp: message.timestamp,
+            write_time: None,
+            at,
+            key: size(message.key),
+            value: size(message.value),
+            headers: u32::try_from(message.headers.len()).expect("headers are < 4 GiB"),
+        });
+    }
+
+    /// Lets the span of a partition reach `end`, although no message stands before it: offsets of
+    /// aborted transactions, transaction markers, and those that compaction removed.
+    /// `start` is used when the batch covers nothing of the partition yet.
+    ///
+    /// # Panics
+    /// If `end` lies before what is covered already.
+    pub fn cover(&mut self, partition: i32, start: i64, end: i64) {
+        match self
+            .spans
+            .iter_mut()
+            .find(|span| span.partition == partition)
+        {
+            Some(span) => {
+                assert!(
+                    start >= span.end,
+                    "offset {start} of {partition} is before {}",
+                    span.end
+                );
+                span.end = end;
+            }
+            None => self.spans.push(Span {
+                partition,
+                start,
+                end,
+            }),
+        }
+    }
+
+    /// Takes the spans of partitions out: whoever owns them now will read them again. The messages
+    /// stay, and writing them is harmless.
+    pub fn release(&mut self, is_released: impl Fn(i32) -> bool) {
+        self.spans.retain(|span| !is_released(span.partition));
+    }
+
+    /// The message at an index.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn message(&self, index: usize) -> Message<'_> {
+        let entry = &self.entries[index];
+        let mut rest = &self.bytes[entry.at as usize..];
+        let mut part = |length: i32| {
+            let (part, after) = rest.split_at(usize::try_from(length).ok()?);
+            rest = after;
+            Some(part)
+        };
+        let (key, value) = (part(entry.key), part(entry.value));
+        let headers = &rest[..entry.headers as usize];
+        let Entry {
+            partition,
+            offset,
+            timestamp,
+            ..
+        } = *entry;
+        Message {
+            partition,
+            offset,
+            timestamp,
+            key,
+            value,
+            headers,
+        }
+    }
+
+    /// All messages, in the order they were read.
+    pub fn messages(&self) -> impl ExactSizeIterator<Item = Message<'_>> {
+        (0..self.len()).map(|index| self.message(index))
+    }
+
+    /// The write time of the message at an index; `None` if the clock refused it because it claims
+    /// to come from the future.
+    pub fn write_time(&self, index: usize) -> Option<WriteTime> {
+        self.entries[index].write_time
+    }
+
+    /// Gives every message its write time: `stamp` is asked in order, with partition and timestamp.
+    pub fn stamp(&mut self, mut stamp: impl FnMut(i32, i64) -> Option<WriteTime>) {
+        for entry in &mut self.entries {
+            entry.write_time = stamp(entry.partition, entry.timestamp);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message<'a>(partition: i32, offset: i64, value: Option<&'a [u8]>) -> Message<'a> {
+        Message {
+            partition,
+            offset,
+            timestamp: 7,
+            key: Some(b"k"),
+            value,
+            headers: b"\0\0",
+        }
+    }
+
+    #[test]
+    fn parts_come_back_as_they_went_in() {
+        let mut batch = Batch::new("plays".into());
+        let given = [
+            message(0, 3, Some(b"one")),
+            message(1, 0, None),
+            message(0, 5, Some(b"")),
+        ];
+        given.iter().for_each(|message| batch.push(message));
+        assert!(batch.messages().eq(given));
+        let spans = [
+            Span {
+                partition: 0,
+                start: 3,
+                end: 6,
+            },
+            Span {
+                partition: 1,
+                start: 0,
+                end: 1,
+            },
+        ];
+        assert_eq!(batch.spans(), spans);
+    }
+
+    #[test]
+    fn released_partitions_are_not_covered() {
+        let mut batch = Batch::new("plays".into());
+        batch.push(&message(0, 0, None));
+        batch.push(&message(1, 0, None));
+        batch.cover(1, 1, 4);
+        batch.release(|partition| partition == 0);
+        assert_eq!(
+            batch.spans(),
+            [Span {
+                partition: 1,
+                start: 0,
+                end: 4
+            }]
+        );
+        assert_eq!(batch.len(), 2);
+    }
+}

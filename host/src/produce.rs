@@ -1,0 +1,1 @@
+//! Sample messages from a description.

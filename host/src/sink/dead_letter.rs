@@ -1,0 +1,1 @@
+//! Stores of dead letters: a topic, a file, or none.

@@ -1,0 +1,1 @@
+//! Rows into memory, for tests.

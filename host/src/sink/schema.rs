@@ -1,0 +1,1 @@
+//! Schemas: what a table must look like, and how it differs.

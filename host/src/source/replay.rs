@@ -1,0 +1,1 @@
+//! A file as a topic: a line is a message's value.

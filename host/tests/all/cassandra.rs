@@ -1,0 +1,1 @@
+//! Sinks and queries against the real Cassandra.

@@ -1,0 +1,1 @@
+//! Every limit and check of the plugin boundary, reached.

@@ -1,0 +1,1 @@
+//! The whole binary against the real servers.

@@ -1,0 +1,1 @@
+//! Each pipeline's samples through the real component.

@@ -1,0 +1,11 @@
+//! The tests that need more than one module, in one binary.
+
+mod support;
+
+mod cassandra;
+mod cli;
+mod contract;
+mod end_to_end;
+mod golden;
+mod kafka;
+mod tidy;
