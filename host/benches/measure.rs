@@ -16,8 +16,14 @@ mod load;
 const RUNS: usize = 5;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let runs = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(RUNS);
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
+    let runs = arguments
+        .iter()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(RUNS);
     let named = |name: &str| arguments.iter().any(|argument| argument == name);
     if named("none") {
         none(runs);
@@ -42,19 +48,33 @@ fn main() {
 
 /// Kafka to rows, without a database.
 fn none(runs: usize) {
-    let load = load::Load { people: 1_000, messages: 2_000_000 };
+    let load = load::Load {
+        people: 1_000,
+        messages: 2_000_000,
+    };
     let topic = load.topic();
-    println!("none: {} messages, 8 partitions, gzip, --sink none", load.messages);
-    let figures: Vec<_> = (0..runs).map(|_| once(&topic, &["--sink", "none"], &load)).collect();
+    println!(
+        "none: {} messages, 8 partitions, gzip, --sink none",
+        load.messages
+    );
+    let figures: Vec<_> = (0..runs)
+        .map(|_| once(&topic, &["--sink", "none"], &load))
+        .collect();
     medians(&figures);
 }
 
 /// Kafka to acknowledged rows and committed offsets.
 fn write(runs: usize, people: usize) {
-    let load = load::Load { people, messages: 500_000 };
+    let load = load::Load {
+        people,
+        messages: 500_000,
+    };
     let topic = load.topic();
     load::schema();
-    println!("write: {} messages of {people} people, Cassandra", load.messages);
+    println!(
+        "write: {} messages of {people} people, Cassandra",
+        load.messages
+    );
     let keyspace = ["--keyspace", load::KEYSPACE];
     let figures: Vec<_> = (0..runs).map(|_| once(&topic, &keyspace, &load)).collect();
     medians(&figures);
@@ -62,7 +82,10 @@ fn write(runs: usize, people: usize) {
 
 /// From starting the process to its first acknowledged row.
 fn start(runs: usize) {
-    let load = load::Load { people: 11, messages: 1_000 };
+    let load = load::Load {
+        people: 11,
+        messages: 1_000,
+    };
     let topic = load.topic();
     load::schema();
     println!("start: process start to the end of 1,000 messages with --once");
@@ -88,7 +111,12 @@ fn once(topic: &str, more: &[&str], load: &load::Load) -> Figures {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     command
         .args(["--plugin", "spotify.wasm", "--once", "--progress", "json"])
-        .args(["--brokers", &load::kafka(), "--cassandra", &load::cassandra()])
+        .args([
+            "--brokers",
+            &load::kafka(),
+            "--cassandra",
+            &load::cassandra(),
+        ])
         .args(["--topic", topic, "--group", &group])
         .args(load::lookup_flags())
         .args(more)
@@ -102,13 +130,19 @@ fn once(topic: &str, more: &[&str], load: &load::Load) -> Figures {
     for line in lines.map_while(Result::ok) {
         let now = began.elapsed().as_secs_f64();
         let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON line a batch");
-        let batch = line["durationMs"]["triggerExecution"].as_f64().unwrap_or_default() / 1e3;
+        let batch = line["durationMs"]["triggerExecution"]
+            .as_f64()
+            .unwrap_or_default()
+            / 1e3;
         let first_row = first.get_or_insert((now, now - batch));
         last = now - first_row.1;
         messages += line["numInputRows"].as_f64().unwrap_or_default();
     }
     let used = load::wait(&mut child);
-    assert_eq!(messages, load.messages as f64, "the host read the whole topic");
+    assert_eq!(
+        messages, load.messages as f64,
+        "the host read the whole topic"
+    );
     let figures = Figures {
         seconds: last,
         wall: began.elapsed().as_secs_f64(),

@@ -31,7 +31,9 @@ pub enum Error {
         reason: String,
     },
     /// `--plugin` names neither a file nor a carried pipeline.
-    #[error("there is no file `{name}`, and this binary carries no pipeline of that name, but: {carried}")]
+    #[error(
+        "there is no file `{name}`, and this binary carries no pipeline of that name, but: {carried}"
+    )]
     NoPlugin {
         /// What was asked for.
         name: String,
@@ -88,7 +90,11 @@ pub fn cache_directory() -> Option<PathBuf> {
 /// cargo started it, else its path as typed.
 pub fn invocation() -> String {
     let typed = std::env::args().next().unwrap_or_else(|| "host".to_owned());
-    let release = if cfg!(debug_assertions) { "" } else { " --release" };
+    let release = if cfg!(debug_assertions) {
+        ""
+    } else {
+        " --release"
+    };
     match std::env::var_os("CARGO_PKG_NAME") {
         Some(package) if package == env!("CARGO_PKG_NAME") => format!("cargo run{release} --"),
         _ => typed,

@@ -53,7 +53,11 @@ pub struct Control {
 impl Control {
     /// `stop` may be set by a signal; `ends` tells when `--once` is done.
     pub fn new(stop: Arc<AtomicBool>, ends: Ends) -> Self {
-        Self { stop, grace_over: AtomicBool::new(false), ends }
+        Self {
+            stop,
+            grace_over: AtomicBool::new(false),
+            ends,
+        }
     }
 
     /// Asks every worker to drain and end.
@@ -87,12 +91,17 @@ pub struct Ends {
 impl Ends {
     /// Ends by partition: the offset after the last message to read.
     pub fn new(ends: BTreeMap<i32, i64>) -> Self {
-        Self { ends: Some(ends), finished: Mutex::default() }
+        Self {
+            ends: Some(ends),
+            finished: Mutex::default(),
+        }
     }
 
     /// Which of these positions have reached their ends and are not finished yet.
     pub fn reached_by(&self, positions: &BTreeMap<i32, i64>) -> Vec<i32> {
-        let Some(ends) = &self.ends else { return Vec::new() };
+        let Some(ends) = &self.ends else {
+            return Vec::new();
+        };
         let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         let reached = positions.iter().filter(|&(partition, position)| {
             ends.get(partition).is_some_and(|end| position >= end) && !finished.contains(partition)
@@ -197,7 +206,13 @@ fn live(plan: &Plan, control: &Arc<Control>, reports: &SyncSender<Report>) -> Re
     };
     let plugin = plan.plugin.instance(keys, plan.lookups.clone())?;
     let targets = plan.plugin.description().targets.clone();
-    let rooms = Rooms { source, plugin, sink, checkpoint, targets };
+    let rooms = Rooms {
+        source,
+        plugin,
+        sink,
+        checkpoint,
+        targets,
+    };
     let _ = reports.send(Report::Ready);
     Worker::new(plan.worker.clone(), rooms, control.clone(), reports.clone())
         .run(plan.topic.clone())

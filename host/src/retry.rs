@@ -36,7 +36,9 @@ impl Backoff {
     }
 
     fn ceiling(attempts: u32) -> Duration {
-        Self::FIRST.saturating_mul(1 << attempts.min(16)).min(Self::MAX)
+        Self::FIRST
+            .saturating_mul(1 << attempts.min(16))
+            .min(Self::MAX)
     }
 }
 
@@ -47,7 +49,10 @@ mod tests {
     #[test]
     fn ceilings_double_up_to_the_last() {
         let millis = |attempts| Backoff::ceiling(attempts).as_millis();
-        assert_eq!([0, 1, 2, 6, 7, 40].map(millis), [50, 100, 200, 3_200, 5_000, 5_000]);
+        assert_eq!(
+            [0, 1, 2, 6, 7, 40].map(millis),
+            [50, 100, 200, 3_200, 5_000, 5_000]
+        );
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl Written {
     /// The same without some partitions: those that were taken from us while we wrote.
     #[must_use]
     pub fn without(mut self, released: &BTreeSet<i32>) -> Self {
-        self.0.retain(|progress| !released.contains(&progress.span.partition));
+        self.0
+            .retain(|progress| !released.contains(&progress.span.partition));
         self
     }
 

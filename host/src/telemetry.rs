@@ -18,7 +18,9 @@ pub use progress::{Format, Progress, Totals};
 /// If the filter cannot be read.
 pub fn init(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         log.with_target(false).init();
     } else {
@@ -78,6 +80,9 @@ mod tests {
     #[test]
     fn thousands_are_set_apart() {
         let given = [0, 999, 1_000, 12_345, 1_234_567];
-        assert_eq!(given.map(grouped), ["0", "999", "1,000", "12,345", "1,234,567"]);
+        assert_eq!(
+            given.map(grouped),
+            ["0", "999", "1,000", "12,345", "1,234,567"]
+        );
     }
 }

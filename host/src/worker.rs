@@ -145,7 +145,17 @@ impl Worker {
         let clock = Clock::new(config.generation);
         let (positions, released) = (BTreeMap::new(), BTreeSet::new());
         let (next_batch, stalls) = (Instant::now(), Stalls::default());
-        Self { config, rooms, control, reports, clock, positions, released, next_batch, stalls }
+        Self {
+            config,
+            rooms,
+            control,
+            reports,
+            clock,
+            positions,
+            released,
+            next_batch,
+            stalls,
+        }
     }
 
     /// Works until it is told to stop, the source ends, or something fails for good.
@@ -167,8 +177,10 @@ impl Worker {
             let began = Instant::now();
             let (batch, taken) = self.collect(topic.clone())?;
             let collected = began.elapsed();
-            if !batch.spans().is_empty() || !batch.is_empty() {
-                self.report(Report::Taken { messages: batch.len() });
+            if !is_bare(&batch) {
+                self.report(Report::Taken {
+                    messages: batch.len(),
+                });
                 if self.carry(batch, began, collected)? == Ended::Unfinished {
                     return Ok(Ended::Unfinished);
                 }
@@ -202,12 +214,13 @@ impl Worker {
             self.changes(&mut batch);
             last = taken;
             let is_over = taken == Taken::End || self.control.is_stopping();
-            if is_over || (taken == Taken::Nothing && batch.is_empty() && batch.spans().is_empty())
-            {
+            if is_over || (taken == Taken::Nothing && is_bare(&batch)) {
                 break;
             }
         }
-        if let Some(interval) = self.config.interval {
+        if let Some(interval) = self.config.interval
+            && !is_bare(&batch)
+        {
             self.next_batch = (self.next_batch + interval).max(Instant::now());
         }
         self.clock.stamp(&mut batch);
@@ -220,30 +233,32 @@ impl Worker {
         if batch.len() >= limits.messages_max || batch.bytes_len() >= limits.bytes_max {
             return None;
         }
+        let is_bare = is_bare(batch);
         if self.config.interval.is_some() {
             let left = self.next_batch.saturating_duration_since(Instant::now());
-            return (!left.is_zero()).then_some(left.min(SERVE_MAX)).or_else(|| {
-                (batch.is_empty() && last == Taken::Nothing).then_some(Duration::from_millis(1))
-            });
+            return match (left.is_zero(), is_bare) {
+                (false, _) => Some(left.min(SERVE_MAX)),
+                (true, true) => Some(SERVE_MAX),
+                (true, false) => None,
+            };
         }
         match last {
-            _ if batch.is_empty() && batch.spans().is_empty() => Some(SERVE_MAX),
+            _ if is_bare => Some(SERVE_MAX),
             Taken::Some if batch.len() >= BACKLOG_MIN => Some(GATHER_MAX),
             Taken::Some | Taken::Nothing | Taken::End => None,
         }
     }
 
     /// Carries a batch through plugin and sink, however often the sink must be asked.
-    fn carry(
-        &mut self,
-        batch: Batch,
-        began: Instant,
-        collected: Duration,
-    ) -> Result<Ended, Error> {
+    fn carry(&mut self, batch: Batch, began: Instant, collected: Duration) -> Result<Ended, Error> {
         self.released.clear();
         let started = Instant::now();
         let transformed = Arc::new(self.rooms.plugin.apply(batch)?);
-        assert_eq!(transformed.conservation_gap(), 0, "every message has exactly one outcome");
+        assert_eq!(
+            transformed.conservation_gap(),
+            0,
+            "every message has exactly one outcome"
+        );
         let applied = started.elapsed();
         let Some(outcome) = self.write(&transformed)? else {
             return Ok(Ended::Unfinished);
@@ -251,7 +266,8 @@ impl Worker {
         let phases = [collected, applied, started.elapsed() - applied];
         let mut done = done(&transformed, outcome.dead_letters, began, phases);
         if !self.config.keeps_letters {
-            done.filtered.extend(transformed.rejected.iter().map(|r| (r.code.clone(), 1)));
+            done.filtered
+                .extend(transformed.rejected.iter().map(|r| (r.code.clone(), 1)));
             done.dead_letters -= transformed.rejected.len();
         }
         self.record(outcome.written);
@@ -337,7 +353,11 @@ impl Worker {
 
     fn note(&mut self, change: Change) {
         match change {
-            Change::Assigned { partition, start, write_time } => {
+            Change::Assigned {
+                partition,
+                start,
+                write_time,
+            } => {
                 tracing::info!(partition, start, "partition assigned");
                 self.clock.resume(partition, write_time);
                 self.positions.insert(partition, start);
@@ -353,7 +373,8 @@ impl Worker {
     fn record(&mut self, written: Written) {
         let written = written.without(&self.released);
         for progress in written.progress() {
-            self.positions.insert(progress.span.partition, progress.span.end);
+            self.positions
+                .insert(progress.span.partition, progress.span.end);
         }
         self.rooms.checkpoint.record(&written);
     }
@@ -361,7 +382,11 @@ impl Worker {
     /// Commits about once a second, and at once where `--once` waits for nothing else.
     fn commit(&mut self) -> Result<(), Error> {
         let reached: Vec<i32> = self.control.ends().reached_by(&self.positions);
-        let when = if reached.is_empty() { Commit::IfDue } else { Commit::Now };
+        let when = if reached.is_empty() {
+            Commit::IfDue
+        } else {
+            Commit::Now
+        };
         match self.rooms.checkpoint.commit(when) {
             Ok(()) => self.control.ends().finish(&reached),
             // The offsets are kept for the next turn: the work goes on, a restart repeats more.
@@ -379,9 +404,18 @@ impl Worker {
     }
 }
 
+/// Whether a batch has neither messages nor offsets to commit.
+fn is_bare(batch: &Batch) -> bool {
+    batch.is_empty() && batch.spans().is_empty()
+}
+
 fn done(batch: &Transformed, dead_letters: usize, began: Instant, phases: [Duration; 3]) -> Done {
     let refused = dead_letters - batch.rejected.len();
-    let filtered = batch.filtered.iter().map(|f| (f.code.clone(), f.messages)).collect();
+    let filtered = batch
+        .filtered
+        .iter()
+        .map(|f| (f.code.clone(), f.messages))
+        .collect();
     Done {
         spans: batch.spans().to_vec(),
         written: batch.written - refused,

@@ -16,7 +16,10 @@ pub const CONFIG: u8 = 78;
 pub const FAILED: u8 = 1;
 
 /// Prints an error with its causes, and gives its exit code.
-#[expect(clippy::print_stderr, reason = "the last words of the process are for its user")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last words of the process are for its user"
+)]
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     eprint!("error: {error}");
     let mut said = error.to_string();
@@ -39,12 +42,19 @@ fn code(error: &anyhow::Error) -> u8 {
             || cause.is::<plugin::Error>()
             || matches!(cause.downcast_ref(), Some(sink::Error::Schema(_)))
             || matches!(cause.downcast_ref(), Some(worker::Error::Plugin(_)))
-            || matches!(cause.downcast_ref(), Some(worker::Error::Sink(sink::Error::Schema(_))))
+            || matches!(
+                cause.downcast_ref(),
+                Some(worker::Error::Sink(sink::Error::Schema(_)))
+            )
     });
     let is_temporary = causes().any(|cause| {
-        cause.downcast_ref().is_some_and(source::Error::is_transient)
+        cause
+            .downcast_ref()
+            .is_some_and(source::Error::is_transient)
             || cause.downcast_ref().is_some_and(sink::Error::is_transient)
-            || cause.downcast_ref().is_some_and(produce::Error::is_transient)
+            || cause
+                .downcast_ref()
+                .is_some_and(produce::Error::is_transient)
             || matches!(cause.downcast_ref(), Some(worker::Error::Checkpoint(_)))
     });
     match (is_config, is_temporary) {

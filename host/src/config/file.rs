@@ -209,7 +209,9 @@ fn set(table: &mut toml::Table, path: &[&str], value: &str) {
         table.insert((*first).to_owned(), value);
         return;
     }
-    let section = table.entry(*first).or_insert_with(|| toml::Table::new().into());
+    let section = table
+        .entry(*first)
+        .or_insert_with(|| toml::Table::new().into());
     if let Some(section) = section.as_table_mut() {
         set(section, rest, value);
     }
@@ -219,7 +221,8 @@ fn set(table: &mut toml::Table, path: &[&str], value: &str) {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "name = 'a'\ntopic = 't'\n[plugin]\npath = 'a.wasm'\n[cassandra]\nkeyspace = 'k'\n";
+    const SMALL: &str =
+        "name = 'a'\ntopic = 't'\n[plugin]\npath = 'a.wasm'\n[cassandra]\nkeyspace = 'k'\n";
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<File, Error> {
         let variables = variables.iter().map(|&(k, v)| (k.to_owned(), v.to_owned()));
@@ -250,10 +253,26 @@ mod tests {
                 assert!(error.contains(part), "{error}\nlacks {part}");
             }
         }
-        check(&format!("{SMALL}keyspaces = 'x'\n"), &[], &["line 7", "keyspaces", "keyspace"]);
+        check(
+            &format!("{SMALL}keyspaces = 'x'\n"),
+            &[],
+            &["line 7", "keyspaces", "keyspace"],
+        );
         check("name = 'a'\n", &[], &["missing field `topic`"]);
-        check(&SMALL.replace("'t'", "7"), &[], &["line 2", "invalid type: integer `7`"]);
-        check(&format!("{SMALL}ttl = 'soon'\n"), &[], &["line 7", "expected number"]);
-        check(SMALL, &[("SLUICE_KAFKA__BROKER", "b:1")], &["environment", "unknown field `broker`"]);
+        check(
+            &SMALL.replace("'t'", "7"),
+            &[],
+            &["line 2", "invalid type: integer `7`"],
+        );
+        check(
+            &format!("{SMALL}ttl = 'soon'\n"),
+            &[],
+            &["line 7", "expected number"],
+        );
+        check(
+            SMALL,
+            &[("SLUICE_KAFKA__BROKER", "b:1")],
+            &["environment", "unknown field `broker`"],
+        );
     }
 }

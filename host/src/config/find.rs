@@ -50,14 +50,24 @@ pub fn find<E: From<Error>>(
     let beside = path.parent().unwrap_or(Path::new("")).join("pipeline.toml");
     let beside = (path.is_file() && beside.is_file()).then_some(beside);
     let config = config.map(Path::to_path_buf).or(beside);
-    let name = path.file_name().map_or(plugin.into(), |name| name.to_string_lossy()).into_owned();
+    let name = path
+        .file_name()
+        .map_or(plugin.into(), |name| name.to_string_lossy())
+        .into_owned();
     if let Some(path) = config {
         let text = text(&path)?;
         let file = File::parse(&text.name, &text.text)?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let carried = sluice_bundled::pipeline(&file.name);
         let schema = schema(&file, &folder)?.or_else(|| carried.map(carried_schema));
-        return Ok(Found { name, bytes, file, folder: Some(folder), schema, carried });
+        return Ok(Found {
+            name,
+            bytes,
+            file,
+            folder: Some(folder),
+            schema,
+            carried,
+        });
     }
     let carried = match (path.is_file(), carried) {
         (false, Some(pipeline)) => pipeline,
@@ -66,9 +76,19 @@ pub fn find<E: From<Error>>(
             sluice_bundled::pipeline(&own).ok_or(Error::NoPipeline { plugin: own })?
         }
     };
-    let file = File::parse(&format!("{}/pipeline.toml (carried)", carried.name), carried.config)?;
+    let file = File::parse(
+        &format!("{}/pipeline.toml (carried)", carried.name),
+        carried.config,
+    )?;
     let schema = Some(carried_schema(carried));
-    Ok(Found { name, bytes, file, folder: None, schema, carried: Some(carried) })
+    Ok(Found {
+        name,
+        bytes,
+        file,
+        folder: None,
+        schema,
+        carried: Some(carried),
+    })
 }
 
 /// A lookup's bytes and the name to speak of them: the flag's file, else the configuration's, else
@@ -92,13 +112,21 @@ pub fn lookup_bytes(
     }
     let samples = found.carried.map_or(&[][..], |pipeline| pipeline.lookups);
     let sample = samples.iter().find(|(sample, _)| *sample == name);
-    let (_, bytes) = sample.ok_or_else(|| Error::NoLookup { name: name.to_owned() })?;
+    let (_, bytes) = sample.ok_or_else(|| Error::NoLookup {
+        name: name.to_owned(),
+    })?;
     Ok((format!("the carried sample of `{name}`"), bytes.to_vec()))
 }
 
 fn no_plugin(name: &str) -> Error {
-    let carried: Vec<_> = sluice_bundled::PIPELINES.iter().map(|pipeline| pipeline.name).collect();
-    Error::NoPlugin { name: name.to_owned(), carried: carried.join(", ") }
+    let carried: Vec<_> = sluice_bundled::PIPELINES
+        .iter()
+        .map(|pipeline| pipeline.name)
+        .collect();
+    Error::NoPlugin {
+        name: name.to_owned(),
+        carried: carried.join(", "),
+    }
 }
 
 fn schema(file: &File, folder: &Path) -> Result<Option<Text>, Error> {
@@ -112,15 +140,26 @@ fn schema(file: &File, folder: &Path) -> Result<Option<Text>, Error> {
 
 fn carried_schema(pipeline: &'static sluice_bundled::Pipeline) -> Text {
     let name = format!("{}/schema.cql (carried)", pipeline.name);
-    Text { name, text: pipeline.schema.to_owned() }
+    Text {
+        name,
+        text: pipeline.schema.to_owned(),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })
+    std::fs::read(path).map_err(|source| Error::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn text(path: &Path) -> Result<Text, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::Unreadable { path: path.to_path_buf(), source })?;
-    Ok(Text { name: path.display().to_string(), text })
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok(Text {
+        name: path.display().to_string(),
+        text,
+    })
 }

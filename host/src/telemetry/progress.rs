@@ -104,7 +104,15 @@ impl Progress {
         });
         let run = uuid::Uuid::new_v4().to_string();
         let (totals, told) = (Totals::default(), (Instant::now(), 0));
-        Self { format, topic, totals, id: id.to_owned(), run, bar, told }
+        Self {
+            format,
+            topic,
+            totals,
+            id: id.to_owned(),
+            run,
+            bar,
+            told,
+        }
     }
 
     /// What became of all messages so far.
@@ -160,11 +168,19 @@ impl Progress {
 
     fn line(&self, done: &Done) {
         let offsets = |offset: &dyn Fn(&crate::message::Span) -> i64| -> Value {
-            let each = done.spans.iter().map(|span| (span.partition.to_string(), offset(span)));
+            let each = done
+                .spans
+                .iter()
+                .map(|span| (span.partition.to_string(), offset(span)));
             json!({ &*self.topic: each.collect::<BTreeMap<_, _>>() })
         };
-        let input = done.written + done.dead_letters
-            + done.filtered.iter().map(|(_, messages)| messages).sum::<usize>();
+        let input = done.written
+            + done.dead_letters
+            + done
+                .filtered
+                .iter()
+                .map(|(_, messages)| messages)
+                .sum::<usize>();
         let [fetch, transform, write] = done.phases;
         let whole = fetch + transform + write;
         let millis = |duration: Duration| duration.as_secs_f64() * 1_000.0;

@@ -22,7 +22,10 @@ pub struct Clock {
 impl Clock {
     /// A clock of a generation of the pipeline, which knows no partition.
     pub fn new(generation: u32) -> Self {
-        Self { generation: i64::from(generation), last: BTreeMap::new() }
+        Self {
+            generation: i64::from(generation),
+            last: BTreeMap::new(),
+        }
     }
 
     /// Goes on with a partition from the write time of its last message.
@@ -51,7 +54,9 @@ impl Clock {
         let last = self.last.entry(partition).or_insert(0);
         let own = match timestamp {
             NO_TIMESTAMP => 0,
-            _ => timestamp.saturating_add(self.generation).saturating_mul(1_000),
+            _ => timestamp
+                .saturating_add(self.generation)
+                .saturating_mul(1_000),
         };
         *last = own.max(*last + 1);
         Some(*last)
@@ -66,7 +71,10 @@ mod tests {
     fn check(generation: u32, last: Option<i64>, timestamps: &[i64], expected: &[Option<i64>]) {
         let mut clock = Clock::new(generation);
         clock.resume(3, last);
-        let stamps: Vec<_> = timestamps.iter().map(|&ms| clock.next(3, ms, 1_000)).collect();
+        let stamps: Vec<_> = timestamps
+            .iter()
+            .map(|&ms| clock.next(3, ms, 1_000))
+            .collect();
         assert_eq!(stamps, expected);
     }
 
@@ -74,9 +82,19 @@ mod tests {
     fn later_messages_have_greater_write_times() {
         check(0, None, &[5, 6], &[Some(5_000), Some(6_000)]);
         // A producer's clock that goes back, and several messages of one millisecond.
-        check(0, None, &[5, 3, 5], &[Some(5_000), Some(5_001), Some(5_002)]);
+        check(
+            0,
+            None,
+            &[5, 3, 5],
+            &[Some(5_000), Some(5_001), Some(5_002)],
+        );
         // No time at all.
-        check(0, None, &[NO_TIMESTAMP, 1, NO_TIMESTAMP], &[Some(1), Some(1_000), Some(1_001)]);
+        check(
+            0,
+            None,
+            &[NO_TIMESTAMP, 1, NO_TIMESTAMP],
+            &[Some(1), Some(1_000), Some(1_001)],
+        );
         // From the future: refused, and the clock stays.
         check(0, None, &[5, 1_001, 6], &[Some(5_000), None, Some(6_000)]);
         // Going on where another owner stopped.

@@ -58,7 +58,11 @@ impl FromStr for SourceKind {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(if text == "kafka" { Self::Kafka } else { Self::File(text.into()) })
+        Ok(if text == "kafka" {
+            Self::Kafka
+        } else {
+            Self::File(text.into())
+        })
     }
 }
 
@@ -85,8 +89,15 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let lookups = lookups(args, &found, &plugin)?;
     let description = plugin.description();
     let (name, version) = (description.name.clone(), description.version.clone());
-    let origin = dead_letter::Origin { name, version, digest: plugin.digest().to_owned() };
-    let group = args.group.clone().or_else(|| found.file.kafka.group.clone());
+    let origin = dead_letter::Origin {
+        name,
+        version,
+        digest: plugin.digest().to_owned(),
+    };
+    let group = args
+        .group
+        .clone()
+        .or_else(|| found.file.kafka.group.clone());
     let group = group.unwrap_or_else(|| format!("sluice-{}", found.file.name));
 
     let (source, ends, partitions, topic) = match &args.source {
@@ -94,8 +105,15 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
             let config = kafka_config(args, &found, &plugin, &lookups, &group);
             let topic = config.topic.clone();
             let partitions = partitions(&config, stop)?;
-            let ends = partitions.iter().map(|&(partition, _, end)| (partition, end)).collect();
-            let ends = if args.once { Ends::new(ends) } else { Ends::default() };
+            let ends = partitions
+                .iter()
+                .map(|&(partition, _, end)| (partition, end))
+                .collect();
+            let ends = if args.once {
+                Ends::new(ends)
+            } else {
+                Ends::default()
+            };
             let open = move || -> Result<Opened, source::Error> {
                 let (source, checkpoint) = kafka::open(&config)?;
                 Ok((Box::new(source), Box::new(checkpoint)))
@@ -104,7 +122,12 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         }
         SourceKind::File(path) => {
             let topic = args.topic.clone().unwrap_or_else(|| file_topic(path));
-            (file_source(path.clone(), topic.clone()), Ends::default(), 1, topic)
+            (
+                file_source(path.clone(), topic.clone()),
+                Ends::default(),
+                1,
+                topic,
+            )
         }
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
@@ -124,22 +147,31 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         sink,
         grace: args.grace,
     };
-    Ok(Assembled { plan, ends, group, began })
+    Ok(Assembled {
+        plan,
+        ends,
+        group,
+        began,
+    })
 }
 
 type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
 type SinkOpener = Box<dyn Fn() -> Result<Room, sink::Error> + Send + Sync>;
 
-fn boxed(
-    open: impl Fn() -> Result<Opened, source::Error> + Send + Sync + 'static,
-) -> SourceOpener {
+fn boxed(open: impl Fn() -> Result<Opened, source::Error> + Send + Sync + 'static) -> SourceOpener {
     Box::new(open)
 }
 
 /// The name a plugin gives itself, to find the pipeline it is for.
 fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
-    let config = plugin::Config { cache: config::cache_directory(), ..Default::default() };
-    Ok(Plugin::load(name, bytes, &config)?.description().name.clone())
+    let config = plugin::Config {
+        cache: config::cache_directory(),
+        ..Default::default()
+    };
+    Ok(Plugin::load(name, bytes, &config)?
+        .description()
+        .name
+        .clone())
 }
 
 /// The plugin room's configuration.
@@ -155,7 +187,11 @@ pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
         call_max: section.limits.call_max.unwrap_or(defaults.call_max),
         ..defaults
     };
-    let filtered = found.file.rejections.iter().filter(|(_, verdict)| **verdict == Verdict::Filter);
+    let filtered = found
+        .file
+        .rejections
+        .iter()
+        .filter(|(_, verdict)| **verdict == Verdict::Filter);
     Ok(plugin::Config {
         limits,
         cache: config::cache_directory(),
@@ -171,22 +207,45 @@ fn lookups(
     plugin: &Plugin,
 ) -> anyhow::Result<Vec<(String, Arc<Lookup>)>> {
     let declared = &plugin.description().lookups;
-    if let Some((name, _)) = args.lookup.iter().find(|(name, _)| {
-        !declared.iter().any(|declared| declared.name == *name)
-    }) {
-        let known: Vec<_> = declared.iter().map(|declared| declared.name.as_str()).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    if let Some((name, _)) = args
+        .lookup
+        .iter()
+        .find(|(name, _)| !declared.iter().any(|declared| declared.name == *name))
+    {
+        let known: Vec<_> = declared
+            .iter()
+            .map(|declared| declared.name.as_str())
+            .collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         let reason = format!("--lookup {name}=..: the plugin has no such lookup, but: {known}");
         return Err(config::Error::Setting(reason).into());
     }
     let read = |declared: &lookup::Declared| {
-        let flag = args.lookup.iter().rev().find(|(name, _)| *name == declared.name);
+        let flag = args
+            .lookup
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == declared.name);
         let flag = flag.map(|(_, path)| path.as_path());
         let (label, bytes) = config::lookup_bytes(found, &declared.name, flag)?;
-        let header = found.file.lookups.get(&declared.name).is_none_or(|section| section.header);
+        let header = found
+            .file
+            .lookups
+            .get(&declared.name)
+            .is_none_or(|section| section.header);
         let lookup = Lookup::read(&label, &bytes, declared, &lookup::Options { header })?;
         let (rows, duplicates) = (lookup.len(), lookup.duplicates());
-        tracing::info!(lookup = declared.name, from = label, rows, duplicates, "lookup read");
+        tracing::info!(
+            lookup = declared.name,
+            from = label,
+            rows,
+            duplicates,
+            "lookup read"
+        );
         Ok((declared.name.clone(), Arc::new(lookup)))
     };
     declared.iter().map(read).collect()
@@ -199,11 +258,19 @@ fn kafka_config(
     lookups: &[(String, Arc<Lookup>)],
     group: &str,
 ) -> kafka::Config {
-    let brokers = args.brokers.clone().or_else(|| found.file.kafka.brokers.clone());
-    let digests = lookups.iter().map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
+    let brokers = args
+        .brokers
+        .clone()
+        .or_else(|| found.file.kafka.brokers.clone());
+    let digests = lookups
+        .iter()
+        .map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
     kafka::Config {
         brokers: brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned()),
-        topic: args.topic.clone().unwrap_or_else(|| found.file.topic.clone()),
+        topic: args
+            .topic
+            .clone()
+            .unwrap_or_else(|| found.file.topic.clone()),
         group: group.to_owned(),
         start: args.start,
         once: args.once,
@@ -235,13 +302,18 @@ fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(
 }
 
 fn file_topic(path: &std::path::Path) -> String {
-    path.file_name().map_or_else(|| "stdin".into(), |name| name.to_string_lossy()).into_owned()
+    path.file_name()
+        .map_or_else(|| "stdin".into(), |name| name.to_string_lossy())
+        .into_owned()
 }
 
 fn file_source(path: PathBuf, topic: String) -> SourceOpener {
     boxed(move || {
         let source = replay::open(&path, &topic)?;
-        Ok((Box::new(source), Box::new(checkpoint::memory::Memory::default())))
+        Ok((
+            Box::new(source),
+            Box::new(checkpoint::memory::Memory::default()),
+        ))
     })
 }
 
@@ -253,22 +325,40 @@ fn sink_opener(
     topic: &str,
 ) -> anyhow::Result<SinkOpener> {
     let letters = letters(args, found, origin, topic);
-    let keyspace = args.keyspace.clone().unwrap_or_else(|| found.file.cassandra.keyspace.clone());
+    let keyspace = args
+        .keyspace
+        .clone()
+        .unwrap_or_else(|| found.file.cassandra.keyspace.clone());
     let schema = |sink: &'static str| {
-        let schema = found.schema.as_ref().ok_or(config::Error::NoSchema { sink })?;
+        let schema = found
+            .schema
+            .as_ref()
+            .ok_or(config::Error::NoSchema { sink })?;
         Ok::<_, config::Error>(schema.text.clone())
     };
     Ok(match &args.sink {
         SinkKind::Cassandra => {
             let config = cassandra_config(&args.cassandra, found, keyspace)?;
             Box::new(move || {
-                Ok(Room::new(Box::new(cassandra::Cassandra::open(&config)?), letters()?))
+                Ok(Room::new(
+                    Box::new(cassandra::Cassandra::open(&config)?),
+                    letters()?,
+                ))
             })
         }
         SinkKind::Sqlite(directory) => {
             let (directory, schema) = (directory.clone(), schema("SQLite")?);
-            let config = sqlite::Config { directory, keyspace, schema };
-            Box::new(move || Ok(Room::new(Box::new(sqlite::Sqlite::open(&config)?), letters()?)))
+            let config = sqlite::Config {
+                directory,
+                keyspace,
+                schema,
+            };
+            Box::new(move || {
+                Ok(Room::new(
+                    Box::new(sqlite::Sqlite::open(&config)?),
+                    letters()?,
+                ))
+            })
         }
         SinkKind::None => {
             let schema = schema("`--sink none`")?;
@@ -279,13 +369,11 @@ fn sink_opener(
 
 type LettersOpener = Box<dyn Fn() -> Result<Box<dyn sink::Letters>, sink::Error> + Send + Sync>;
 
-fn letters(
-    args: &Args,
-    found: &Found,
-    origin: dead_letter::Origin,
-    topic: &str,
-) -> LettersOpener {
-    let brokers = args.brokers.clone().or_else(|| found.file.kafka.brokers.clone());
+fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str) -> LettersOpener {
+    let brokers = args
+        .brokers
+        .clone()
+        .or_else(|| found.file.kafka.brokers.clone());
     let brokers = brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned());
     let (topic, properties) = (topic.to_owned(), found.file.kafka.properties.clone());
     match (&args.sink, &args.source) {
@@ -295,14 +383,22 @@ fn letters(
         }
         (SinkKind::Sqlite(directory), _) => {
             let directory = directory.clone();
-            Box::new(move || Ok(Box::new(dead_letter::File::open(&directory, origin.clone())?)))
+            Box::new(move || {
+                Ok(Box::new(dead_letter::File::open(
+                    &directory,
+                    origin.clone(),
+                )?))
+            })
         }
         (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => Box::new(move || {
             let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
             Ok(Box::new(topic))
         }),
         (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => Box::new(move || {
-            Ok(Box::new(dead_letter::File::open(std::path::Path::new("."), origin.clone())?))
+            Ok(Box::new(dead_letter::File::open(
+                std::path::Path::new("."),
+                origin.clone(),
+            )?))
         }),
     }
 }
@@ -317,7 +413,11 @@ pub fn cassandra_config(
     keyspace: String,
 ) -> anyhow::Result<cassandra::Config> {
     let section = &found.file.cassandra;
-    let points = if flag.is_empty() { section.contact_points.clone() } else { Some(flag.to_vec()) };
+    let points = if flag.is_empty() {
+        section.contact_points.clone()
+    } else {
+        Some(flag.to_vec())
+    };
     let mut config = cassandra::Config::new(keyspace);
     if let Some(points) = points {
         config.contact_points = points;
@@ -337,7 +437,10 @@ fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config 
             messages_max: section.messages_max.unwrap_or(defaults.messages_max),
             bytes_max: section.bytes_max.unwrap_or(defaults.bytes_max),
         },
-        interval: args.interval.or(section.interval).filter(|interval| *interval > Duration::ZERO),
+        interval: args
+            .interval
+            .or(section.interval)
+            .filter(|interval| *interval > Duration::ZERO),
         generation: 0,
         is_fatal_when_held: is_finite,
         keeps_letters: found.file.dead_letters == DeadLetters::On,
