@@ -166,6 +166,10 @@ impl AsRef<Self> for Packed {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the bindings cannot derive for records alone"
+)]
 impl Default for Packed {
     fn default() -> Self {
         Self {
@@ -232,11 +236,11 @@ impl<'a> Cell<'a> {
         f64::from_be_bytes(self.fixed())
     }
 
-    fn value(self) -> &'a [u8] {
+    pub(crate) fn value(self) -> &'a [u8] {
         self.0.expect("a cell that is read is not null")
     }
 
-    fn fixed<const N: usize>(self) -> [u8; N] {
+    pub(crate) fn fixed<const N: usize>(self) -> [u8; N] {
         self.value()
             .try_into()
             .expect("a cell is read as the type it was declared with")

@@ -17,7 +17,7 @@ pub mod wit {
 
 pub use wit::export_component;
 pub use wit::exports::sluice::plugin::transform::Guest;
-pub use wit::sluice::plugin::types::{Description, Messages, Outcome, Packed};
+pub use wit::sluice::plugin::types::{self, Description, Messages, Outcome, Packed};
 
 /// Where an instance keeps its plugin.
 pub struct Slot<P>(RefCell<Option<Loaded<P>>>);

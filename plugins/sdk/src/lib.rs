@@ -13,9 +13,11 @@
 //!
 //! impl Plugin for Greeter {
 //!     fn init(_config: &str) -> Result<(Self, Description), String> {
-//!         let description = Description::new("greeter", "1.0.0")
-//!             .fields(&[NAME])
-//!             .targets(&[GREETINGS]);
+//!         let description = Description {
+//!             fields: &[NAME],
+//!             targets: &[GREETINGS],
+//!             ..Description::new("greeter", "1.0.0")
+//!         };
 //!         Ok((Self, description))
 //!     }
 //!
@@ -41,9 +43,9 @@ mod outcome;
 pub mod testing;
 
 pub use batch::{Batch, Cell, Cells, Found, Match, Message, Messages};
+pub use component::types::{CqlType, Packed};
 pub use description::{Code, Column, Description, Field, Lookup, Target, Wants};
 pub use outcome::{Outcome, Refusal, Row};
-pub use wit::sluice::plugin::types::{CqlType, Operation, Packed};
 
 /// What a plugin is: a pure function of its messages, its configuration and its lookups.
 pub trait Plugin: Sized {
@@ -109,5 +111,3 @@ macro_rules! export {
 /// natively: the contract's own types, and a [`component::Slot`] that holds a plugin.
 #[doc(hidden)]
 pub mod component;
-
-use component::wit;
