@@ -1,0 +1,2 @@
+//! wip
+pub(crate) fn log(_level: crate::log::Level, _message: &str) {}
