@@ -243,3 +243,34 @@ fn every_rule_fires_on_what_breaks_it_and_on_nothing_else() {
         }
     }
 }
+
+/// What a document's example may call, and what it may ask of it, is what `--help` tells.
+#[test]
+fn every_command_shown_is_known() {
+    let help = |verb: &str| {
+        let mut host = std::process::Command::new(env!("CARGO_BIN_EXE_host"));
+        host.args([verb, "--help"].iter().filter(|word| !word.is_empty()));
+        let output = host.output().expect("the binary runs");
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let mut unknown = String::new();
+    for (place, words) in documents::commands(&tree()) {
+        let verb = words.first().filter(|word| !word.starts_with('-'));
+        let verb = verb.map_or("run", String::as_str);
+        let Some(help) = help(verb) else {
+            unknown += &format!("{place}: there is no verb `{verb}`\n");
+            continue;
+        };
+        // A query's parameters are its own: they are tested where queries are.
+        let flags = words
+            .iter()
+            .filter(|word| word.starts_with("--") && verb != "query");
+        for flag in flags.filter(|flag| !help.contains(flag.as_str())) {
+            unknown += &format!("{place}: `{verb}` does not know `{flag}`\n");
+        }
+    }
+    assert!(unknown.is_empty(), "\n{unknown}");
+}

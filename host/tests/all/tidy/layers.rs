@@ -10,7 +10,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["sink"]),
     (&["wasmtime", "wasmtime_wasi", "wit_component", "wit_parser", "wasmparser", "wasm_encoder", "wat"], &["plugin"]),
     (&["sonic_rs"], &["plugin"]),
-    (&["clap"], &["cli"]),
+    (&["clap"], &["main", "cli"]),
     (&["anyhow"], &["main", "cli"]),
 ];
 
@@ -21,7 +21,6 @@ const MODULES: &[(&str, &[&str])] = &[
     ("message", &[]),
     ("row", &["message"]),
     ("retry", &[]),
-    ("telemetry", &[]),
     ("lookup", &["row"]),
     ("source", &["message"]),
     ("plugin", &["message", "row", "lookup"]),
@@ -30,12 +29,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("produce", &["message"]),
     ("query", &["row", "sink"]),
-    ("worker", &["message", "row", "retry", "telemetry", "source", "plugin", "sink", "checkpoint"]),
-    ("pipeline", &["message", "row", "retry", "telemetry", "lookup", "source", "plugin", "sink", "checkpoint", "worker"]),
-    ("config", &["message", "row", "lookup", "source", "plugin", "sink", "worker", "pipeline"]),
+    ("worker", &["message", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
+    ("telemetry", &["message", "worker"]),
+    ("pipeline", &["retry", "row", "lookup", "source", "plugin", "sink", "checkpoint", "worker"]),
+    ("config", &["lookup", "source", "plugin", "sink", "produce"]),
     ("cli", &[
-        "message", "row", "retry", "telemetry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce",
-        "query", "worker", "pipeline", "config",
+        "message", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
+        "worker", "telemetry", "pipeline", "config",
     ]),
 ];
 
