@@ -22,7 +22,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("row", &["message"]),
     ("retry", &[]),
     ("lookup", &["row"]),
-    ("source", &["message"]),
+    ("source", &["message", "row"]),
     ("plugin", &["message", "row", "lookup"]),
     ("sink", &["message", "row"]),
     ("checkpoint", &["message", "sink"]),
