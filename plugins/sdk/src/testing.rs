@@ -259,8 +259,8 @@ fn show(kind: CqlType, cell: Cell<'_>) -> String {
     match kind {
         CqlType::Ascii | CqlType::Text => format!("{:?}", cell.text()),
         CqlType::Boolean => cell.boolean().to_string(),
-        CqlType::Tinyint => i8::from_be_bytes(cell.fixed()).to_string(),
-        CqlType::Smallint => i16::from_be_bytes(cell.fixed()).to_string(),
+        CqlType::Tinyint => cell.tinyint().to_string(),
+        CqlType::Smallint => cell.smallint().to_string(),
         CqlType::Int => cell.int().to_string(),
         CqlType::Date => (cell.int() ^ i32::MIN).to_string(),
         CqlType::Float => cell.float().to_string(),
