@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use clap::Parser;
 
 use super::run::{self, assemble};
 use crate::embedded::Broker;
@@ -93,14 +94,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The in-process broker keeps 5 MiB a partition: many partitions keep more.
 const PARTITIONS: i32 = 32;
 
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: run::Args,
+}
+
+/// The pipeline as its user would start it against these brokers.
 fn pipeline_args(args: &Args, brokers: &str) -> run::Args {
-    run::Args {
-        plugin: args.pipeline.clone(),
-        brokers: Some(brokers.to_owned()),
-        group: Some(format!("sluice-demo-{}", args.pipeline)),
-        sink: assemble::SinkKind::Sqlite(args.dir.clone()),
-        ..run::Args::default()
-    }
+    let sink = format!("sqlite:{}", args.dir.display());
+    let group = format!("sluice-demo-{}", args.pipeline);
+    let typed = ["host", "--plugin", &args.pipeline, "--brokers", brokers, "--group", &group];
+    Line::parse_from(typed.into_iter().chain(["--sink", &sink])).args
 }
 
 /// Makes room for the demo's own files, and touches no others.
