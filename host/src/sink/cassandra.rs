@@ -6,6 +6,7 @@
 //! decided here at all.
 
 mod plan;
+mod reader;
 mod session;
 mod write;
 
@@ -17,6 +18,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+pub use reader::Reader;
+
+use super::schema::check_name;
 use super::{Error, Refused, Sink};
 use crate::row::{Key, Target, Transformed};
 
@@ -40,7 +44,9 @@ impl FromStr for Consistency {
             "local_one" => Ok(Self::LocalOne),
             "local_quorum" => Ok(Self::LocalQuorum),
             "each_quorum" => Ok(Self::EachQuorum),
-            other => Err(format!("`{other}` is not a consistency; local_quorum is one")),
+            other => Err(format!(
+                "`{other}` is not a consistency; local_quorum is one"
+            )),
         }
     }
 }
@@ -59,7 +65,7 @@ pub struct Config {
     /// The keyspace of the tables.
     pub keyspace: String,
     /// The pipeline's name, for the command that mends a schema.
-    pub pipeline: String,
+    pub pipeline: Option<String>,
     /// `None` = local_quorum, or local_one where there is one replica.
     pub consistency: Option<Consistency>,
     /// After how long rows vanish; `None` = as the table says.
@@ -70,24 +76,23 @@ pub struct Config {
     pub requests_in_flight_max: usize,
 }
 
-impl Default for Config {
-    fn default() -> Self {
+impl Config {
+    /// The defaults, for a keyspace.
+    pub fn new(keyspace: String) -> Self {
         Self {
             contact_points: vec!["localhost:9042".into()],
             local_datacenter: None,
             username: None,
             password: None,
-            keyspace: String::new(),
-            pipeline: String::new(),
+            keyspace,
+            pipeline: None,
             consistency: None,
             ttl: None,
             request_timeout: Duration::from_secs(12),
             requests_in_flight_max: 8,
         }
     }
-}
 
-impl Config {
     fn store(&self) -> String {
         format!("Cassandra at {}", self.contact_points.join(", "))
     }
@@ -115,7 +120,7 @@ impl Cassandra {
     /// # Errors
     /// When the system gives no thread, or the names in `config` are not usable.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        session::check_name("keyspace", &config.keyspace)?;
+        check_name("keyspace", &config.keyspace)?;
         let refused = |reason: std::io::Error| Error::Refused {
             store: config.store(),
             reason: reason.to_string(),
@@ -132,7 +137,9 @@ impl Cassandra {
     }
 
     fn send(&self, command: Command) {
-        self.commands.send(command).expect("the session's thread lives as long as this");
+        self.commands
+            .send(command)
+            .expect("the session's thread lives as long as this");
     }
 }
 
@@ -156,7 +163,11 @@ async fn serve(
 impl Sink for Cassandra {
     fn prepare(&mut self, targets: &[Target]) -> Result<Vec<Key>, Error> {
         self.send(Command::Prepare(targets.to_vec()));
-        match self.answers.recv().expect("the session's thread lives as long as this") {
+        match self
+            .answers
+            .recv()
+            .expect("the session's thread lives as long as this")
+        {
             Answer::Prepared(keys) => keys,
             Answer::Written(_) => panic!("tables are prepared before or after a batch, not during"),
         }

@@ -26,7 +26,9 @@ impl None {
 impl Sink for None {
     fn prepare(&mut self, targets: &[Target]) -> Result<Vec<Key>, Error> {
         schema::keys(targets, &self.schema.tables).map_err(|difference| {
-            Error::Schema(format!("schema.cql is not what the plugin writes:\n{difference}"))
+            Error::Schema(format!(
+                "schema.cql is not what the plugin writes:\n{difference}"
+            ))
         })
     }
 

@@ -69,7 +69,10 @@ impl Table {
         let index = |name: &str| target.columns.iter().position(|column| column.name == name);
         let partition = self.partition.iter().map(|name| index(name));
         let clustering = self.clustering.iter().map(|(name, _)| index(name));
-        Some(Key { partition: partition.collect::<Option<_>>()?, clustering: clustering.collect::<Option<_>>()? })
+        Some(Key {
+            partition: partition.collect::<Option<_>>()?,
+            clustering: clustering.collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -106,18 +109,36 @@ impl Schema {
     /// # Errors
     /// What cannot be read, with its line.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let error = |at: usize, reason: String| Error { line: token::line_of(text, at), reason };
+        let error = |at: usize, reason: String| Error {
+            line: token::line_of(text, at),
+            reason,
+        };
         let tokens = token::tokens(text)
             .map_err(|at| error(at, "a quote or comment does not end".into()))?;
-        let mut schema = Self { keyspace: String::new(), tables: Vec::new(), statements: Vec::new() };
-        for statement in tokens.split(|token| token.is(";")).filter(|tokens| !tokens.is_empty()) {
-            let mut reader = Reader { tokens: statement, end: statement[statement.len() - 1].at.end };
-            let (keyspace, table) = reader.statement().map_err(|(at, reason)| error(at, reason))?;
+        let mut schema = Self {
+            keyspace: String::new(),
+            tables: Vec::new(),
+            statements: Vec::new(),
+        };
+        for statement in tokens
+            .split(|token| token.is(";"))
+            .filter(|tokens| !tokens.is_empty())
+        {
+            let mut reader = Reader {
+                tokens: statement,
+                end: statement[statement.len() - 1].at.end,
+            };
+            let (keyspace, table) = reader
+                .statement()
+                .map_err(|(at, reason)| error(at, reason))?;
             let name = keyspace.name().expect("the reader took it for a name");
             if schema.keyspace.is_empty() {
                 schema.keyspace = name;
             } else if schema.keyspace != name {
-                let reason = format!("`{name}` is not the keyspace `{}` of the others", schema.keyspace);
+                let reason = format!(
+                    "`{name}` is not the keyspace `{}` of the others",
+                    schema.keyspace
+                );
                 return Err(error(keyspace.at.start, reason));
             }
             schema.tables.extend(table);
@@ -131,6 +152,11 @@ impl Schema {
             return Err(error(text.len(), "there is no table".into()));
         }
         Ok(schema)
+    }
+
+    /// The table of a name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
     }
 
     /// Its statements, to be run in this order, for a keyspace that may be another one.
@@ -175,7 +201,12 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     fn table(&mut self) -> Result<Table, Fault> {
         let name = self.named()?;
-        let mut table = Table { name, columns: Vec::new(), partition: Vec::new(), clustering: Vec::new() };
+        let mut table = Table {
+            name,
+            columns: Vec::new(),
+            partition: Vec::new(),
+            clustering: Vec::new(),
+        };
         self.expect("(")?;
         loop {
             if self.take("PRIMARY") {
@@ -192,8 +223,13 @@ impl<'t, 'a> Reader<'t, 'a> {
         if table.partition.is_empty() {
             return Err(self.fault(&format!("a PRIMARY KEY of `{}`", table.name)));
         }
-        if let Some(missing) = table.primary_key().find(|name| table.column(name).is_none()) {
-            return Err(self.fault(&format!("a column `{missing}`, which the primary key names,")));
+        if let Some(missing) = table
+            .primary_key()
+            .find(|name| table.column(name).is_none())
+        {
+            return Err(self.fault(&format!(
+                "a column `{missing}`, which the primary key names,"
+            )));
         }
         self.options(&mut table)?;
         Ok(table)
@@ -216,7 +252,11 @@ impl<'t, 'a> Reader<'t, 'a> {
             self.expect("KEY")?;
             table.partition = vec![name.clone()];
         }
-        table.columns.push(Column { name, kind, is_static });
+        table.columns.push(Column {
+            name,
+            kind,
+            is_static,
+        });
         Ok(())
     }
 
@@ -248,7 +288,11 @@ impl<'t, 'a> Reader<'t, 'a> {
             self.expect("(")?;
             loop {
                 let name = self.named()?;
-                let Some(column) = table.clustering.iter_mut().find(|(other, _)| *other == name) else {
+                let Some(column) = table
+                    .clustering
+                    .iter_mut()
+                    .find(|(other, _)| *other == name)
+                else {
                     return Err(self.fault(&format!("a clustering column, not `{name}`,")));
                 };
                 if self.take("DESC") {
@@ -278,13 +322,20 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     fn next(&mut self, expected: &str) -> Result<&'t Token<'a>, Fault> {
-        let (first, rest) = self.tokens.split_first().ok_or_else(|| self.fault(expected))?;
+        let (first, rest) = self
+            .tokens
+            .split_first()
+            .ok_or_else(|| self.fault(expected))?;
         self.tokens = rest;
         Ok(first)
     }
 
     fn expect(&mut self, keyword: &str) -> Result<(), Fault> {
-        if self.take(keyword) { Ok(()) } else { Err(self.fault(&format!("`{keyword}`"))) }
+        if self.take(keyword) {
+            Ok(())
+        } else {
+            Err(self.fault(&format!("`{keyword}`")))
+        }
     }
 
     fn name(&mut self) -> Result<&'t Token<'a>, Fault> {
@@ -295,15 +346,42 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     fn named(&mut self) -> Result<String, Fault> {
-        Ok(self.name()?.name().expect("words and quoted names are names"))
+        Ok(self
+            .name()?
+            .name()
+            .expect("words and quoted names are names"))
     }
 
     fn fault(&self, expected: &str) -> Fault {
         match self.tokens.first() {
-            Some(token) => (token.at.start, format!("{expected} is expected before `{}`", token.text)),
-            None => (self.end, format!("{expected} is expected before the end of the statement")),
+            Some(token) => (
+                token.at.start,
+                format!("{expected} is expected before `{}`", token.text),
+            ),
+            None => (
+                self.end,
+                format!("{expected} is expected before the end of the statement"),
+            ),
         }
     }
+}
+
+/// The longest name of a keyspace or table that Cassandra takes.
+const NAME_BYTES_MAX: usize = 48;
+
+/// Refuses names that would not mean themselves in a statement, or in a file's name.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), super::Error> {
+    let is_word = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_letter_first = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    if is_word && is_letter_first && name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    let rule = "a letter, then letters, digits and `_`, at most 48 in all";
+    Err(super::Error::Schema(format!(
+        "`{name}` cannot be the name of a {what}: {rule}"
+    )))
 }
 
 /// The key of each target in its table, or the difference: a line for each thing that is wrong.
@@ -324,7 +402,11 @@ pub fn keys(targets: &[Target], tables: &[Table]) -> Result<Vec<Key>, String> {
         }
         keys.extend(table.key(target));
     }
-    if differences.is_empty() { Ok(keys) } else { Err(differences) }
+    if differences.is_empty() {
+        Ok(keys)
+    } else {
+        Err(differences)
+    }
 }
 
 fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str, String)> {
@@ -332,7 +414,10 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
     for column in &target.columns {
         let wanted = column.kind.name();
         match table.column(&column.name) {
-            None => differences.push((column.name.as_str(), format!("is missing; the plugin writes {wanted}"))),
+            None => differences.push((
+                column.name.as_str(),
+                format!("is missing; the plugin writes {wanted}"),
+            )),
             Some(live) if live.kind != wanted => {
                 let difference = format!("is {}; the plugin writes {wanted}", live.kind);
                 differences.push((column.name.as_str(), difference));
@@ -346,7 +431,10 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
     }
     for name in table.primary_key() {
         if !target.columns.iter().any(|column| column.name == name) {
-            differences.push((name, "is in the primary key, but the plugin does not write it".into()));
+            differences.push((
+                name,
+                "is in the primary key, but the plugin does not write it".into(),
+            ));
         }
     }
     if target.operation == Operation::Delete {

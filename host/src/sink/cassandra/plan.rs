@@ -48,7 +48,12 @@ impl Plan {
         let mut plan = Self::default();
         for (index, rows) in batch.rows.iter().enumerate() {
             let (order, groups) = grouped(rows, &keys[rows.target].partition);
-            let mut cut = Cut { rows, order: &order, index, units: &mut plan.units };
+            let mut cut = Cut {
+                rows,
+                order: &order,
+                index,
+                units: &mut plan.units,
+            };
             let lone = groups.iter().take_while(|group| group.len() == 1).count();
             if lone_together && lone >= LONE_ROWS_MIN {
                 cut.into_units(0..lone, LONE_UNIT_ROWS_MAX, LONE_UNIT_BYTES_MAX);
@@ -83,13 +88,19 @@ impl Cut<'_> {
         for at in range.clone() {
             let size = self.rows.row(self.order[at] as usize).len();
             if at > start && (at - start == rows_max || bytes + size > bytes_max) {
-                self.units.push(Unit { rows: self.index, order: start..at });
+                self.units.push(Unit {
+                    rows: self.index,
+                    order: start..at,
+                });
                 (start, bytes) = (at, 0);
             }
             bytes += size;
         }
         if start < range.end {
-            self.units.push(Unit { rows: self.index, order: start..range.end });
+            self.units.push(Unit {
+                rows: self.index,
+                order: start..range.end,
+            });
         }
     }
 }
@@ -107,7 +118,9 @@ fn grouped(rows: &Rows, partition: &[usize]) -> (Vec<u32>, Vec<Range<usize>>) {
         let found = index.find(hash, |&(first, _)| key(first) == key(row));
         let group = found.map_or(sizes.len(), |&(_, group)| group);
         if group == sizes.len() {
-            index.insert_unique(hash, (row, group), |&(first, _)| hasher.hash_one(key(first)));
+            index.insert_unique(hash, (row, group), |&(first, _)| {
+                hasher.hash_one(key(first))
+            });
             sizes.push(0);
         }
         sizes[group] += 1;
@@ -177,13 +190,22 @@ mod tests {
             all.sources.push(u32::try_from(index).unwrap());
         }
         let batch = Batch::new("t".into());
-        Transformed { batch, rows: vec![all], written: 0, rejected: vec![], filtered: vec![] }
+        Transformed {
+            batch,
+            rows: vec![all],
+            written: 0,
+            rejected: vec![],
+            filtered: vec![],
+        }
     }
 
     /// The sizes of the units of one partition and of those across partitions.
     fn check(rows: &[(&str, &str, usize)], lone_together: bool) -> (Vec<usize>, Vec<usize>) {
         let transformed = batch(rows);
-        let key = Key { partition: vec![2, 1], clustering: vec![] };
+        let key = Key {
+            partition: vec![2, 1],
+            clustering: vec![],
+        };
         let plan = Plan::of(&transformed, &[key], lone_together);
         let mut seen = vec![0; rows.len()];
         let (mut own, mut across) = (vec![], vec![]);
@@ -194,21 +216,37 @@ mod tests {
                 seen[row as usize] += 1;
                 *partitions.entry((first, second)).or_insert(0) += 1;
             }
-            let units = if partitions.len() == 1 { &mut own } else { &mut across };
+            let units = if partitions.len() == 1 {
+                &mut own
+            } else {
+                &mut across
+            };
             units.push(unit.order.len());
         }
-        assert!(seen.iter().all(|&times| times == 1), "each row is in exactly one unit");
+        assert!(
+            seen.iter().all(|&times| times == 1),
+            "each row is in exactly one unit"
+        );
         (own, across)
     }
 
     #[test]
     fn rows_of_one_partition_travel_together() {
         assert_eq!(check(&[], true), (vec![], vec![]));
-        assert_eq!(check(&[("a", "x", 1), ("ax", "", 1), ("a", "x", 1)], true), (vec![1, 2], vec![]));
-        assert_eq!(check(&[("a", "x", 1); 300], true), (vec![100, 100, 100], vec![]));
+        assert_eq!(
+            check(&[("a", "x", 1), ("ax", "", 1), ("a", "x", 1)], true),
+            (vec![1, 2], vec![])
+        );
+        assert_eq!(
+            check(&[("a", "x", 1); 300], true),
+            (vec![100, 100, 100], vec![])
+        );
         assert_eq!(check(&[("a", "x", 1); 128], true), (vec![128], vec![]));
         let large = UNIT_BYTES_MAX / 2;
-        assert_eq!(check(&[("a", "x", large), ("a", "x", 9), ("a", "x", large)], true).0, [2, 1]);
+        assert_eq!(
+            check(&[("a", "x", large), ("a", "x", 9), ("a", "x", large)], true).0,
+            [2, 1]
+        );
     }
 
     #[test]
@@ -218,7 +256,10 @@ mod tests {
         assert_eq!(check(&rows, true), (vec![], vec![24, 24, 24, 24, 4]));
         assert_eq!(check(&rows, false), (vec![1; 100], vec![]));
         assert_eq!(check(&rows[..63], true), (vec![1; 63], vec![]));
-        let large: Vec<_> = names.iter().map(|name| (name.as_str(), "x", 1000)).collect();
+        let large: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), "x", 1000))
+            .collect();
         assert!(check(&large, true).1.iter().all(|&size| size <= 4));
     }
 }

@@ -26,22 +26,8 @@ use crate::sink::schema::{Column, Order, Table};
 /// How long connecting may take: nodes that answer nothing are given up after it.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// The longest name of a keyspace or table that Cassandra takes.
-const NAME_BYTES_MAX: usize = 48;
-
 pub(super) fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-/// Refuses names that would not mean themselves in a statement.
-pub(super) fn check_name(what: &str, name: &str) -> Result<(), Error> {
-    let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let is_letter_first = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
-    if is_word && is_letter_first && name.len() <= NAME_BYTES_MAX {
-        return Ok(());
-    }
-    let rule = "a letter, then letters, digits and `_`, at most 48 in all";
-    Err(Error::Schema(format!("`{name}` cannot be the name of a {what}: {rule}")))
 }
 
 /// Connects.
@@ -79,7 +65,15 @@ pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
 
 fn not_connected(config: &Config, error: &NewSessionError) -> Error {
     let (store, reason) = (config.store(), error.to_string());
-    if is_login_refused(error) { Error::Refused { store, reason } } else { Error::Unavailable { store, code: "no_connection", reason } }
+    if is_login_refused(error) {
+        Error::Refused { store, reason }
+    } else {
+        Error::Unavailable {
+            store,
+            code: "no_connection",
+            reason,
+        }
+    }
 }
 
 /// Whether the server wants another name or password: waiting does not mend that.
@@ -91,7 +85,10 @@ fn is_login_refused(error: &(dyn StdError + 'static)) -> bool {
                 ConnectionSetupRequestErrorKind::DbError(error, _) => {
                     matches!(error, DbError::AuthenticationError | DbError::Unauthorized)
                 }
-                other => matches!(other, ConnectionSetupRequestErrorKind::MissingAuthentication),
+                other => matches!(
+                    other,
+                    ConnectionSetupRequestErrorKind::MissingAuthentication
+                ),
             };
         }
         cause = error.source();
@@ -111,7 +108,13 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn of(config: &Config, error: &ExecutionError) -> Self {
         let store = config.store();
-        let away = |code| Self::Store(Error::Unavailable { store: store.clone(), code, reason: error.to_string() });
+        let away = |code| {
+            Self::Store(Error::Unavailable {
+                store: store.clone(),
+                code,
+                reason: error.to_string(),
+            })
+        };
         match error {
             ExecutionError::LastAttemptError(attempt) => Self::of_attempt(config, attempt),
             ExecutionError::PrepareError(PrepareError::AllAttemptsFailed { first_attempt }) => {
@@ -125,17 +128,32 @@ impl Failure {
 
     fn of_attempt(config: &Config, error: &RequestAttemptError) -> Self {
         let store = config.store();
-        let away = |code| Self::Store(Error::Unavailable { store: store.clone(), code, reason: error.to_string() });
+        let away = |code| {
+            Self::Store(Error::Unavailable {
+                store: store.clone(),
+                code,
+                reason: error.to_string(),
+            })
+        };
         let (error_kind, reason) = match error {
             RequestAttemptError::DbError(kind, reason) => (kind, reason),
-            RequestAttemptError::SerializationError(error) => return Self::Invalid(error.to_string()),
-            RequestAttemptError::CqlRequestSerialization(error) => return Self::Invalid(error.to_string()),
+            RequestAttemptError::SerializationError(error) => {
+                return Self::Invalid(error.to_string());
+            }
+            RequestAttemptError::CqlRequestSerialization(error) => {
+                return Self::Invalid(error.to_string());
+            }
             _ => return away("broken_connection"),
         };
         match error_kind {
-            DbError::Invalid | DbError::SyntaxError | DbError::ConfigError => Self::Invalid(reason.clone()),
+            DbError::Invalid | DbError::SyntaxError | DbError::ConfigError => {
+                Self::Invalid(reason.clone())
+            }
             DbError::Unauthorized | DbError::AuthenticationError | DbError::ProtocolError => {
-                Self::Store(Error::Refused { store, reason: reason.clone() })
+                Self::Store(Error::Refused {
+                    store,
+                    reason: reason.clone(),
+                })
             }
             DbError::Overloaded => away("overloaded"),
             DbError::IsBootstrapping => away("bootstrapping"),
@@ -151,7 +169,10 @@ impl Failure {
     /// The error it is where no row is to blame.
     pub(super) fn into_error(self, config: &Config) -> Error {
         match self {
-            Self::Invalid(reason) => Error::Refused { store: config.store(), reason },
+            Self::Invalid(reason) => Error::Refused {
+                store: config.store(),
+                reason,
+            },
             Self::Store(error) => error,
         }
     }
@@ -163,9 +184,15 @@ pub(super) async fn live(session: &Session, config: &Config) -> Result<(Vec<Tabl
     let query = |what: &str, from: &str| {
         format!("SELECT {what} FROM system_schema.{from} WHERE keyspace_name = '{keyspace}'")
     };
-    let columns = query("table_name, column_name, kind, position, type, clustering_order", "columns");
+    let columns = query(
+        "table_name, column_name, kind, position, type, clustering_order",
+        "columns",
+    );
     let columns = rows::<(String, String, String, i32, String, String)>(session, config, columns);
-    let replication = query("replication['class'], replication['replication_factor']", "keyspaces");
+    let replication = query(
+        "replication['class'], replication['replication_factor']",
+        "keyspaces",
+    );
     let replication = rows::<(Option<String>, Option<String>)>(session, config, replication);
     let (mut columns, replication) = tokio::try_join!(columns, replication)?;
     columns.sort_by(|a, b| (&a.0, a.3, &a.1).cmp(&(&b.0, b.3, &b.1)));
@@ -173,19 +200,32 @@ pub(super) async fn live(session: &Session, config: &Config) -> Result<(Vec<Tabl
     for (table, name, kind, _, type_name, order) in columns {
         if tables.last().is_none_or(|last| last.name != table) {
             let (columns, partition, clustering) = (Vec::new(), Vec::new(), Vec::new());
-            tables.push(Table { name: table, columns, partition, clustering });
+            tables.push(Table {
+                name: table,
+                columns,
+                partition,
+                clustering,
+            });
         }
         let table = tables.last_mut().expect("one was just added");
         match kind.as_str() {
             "partition_key" => table.partition.push(name.clone()),
-            "clustering" if order == "desc" => table.clustering.push((name.clone(), Order::Descending)),
+            "clustering" if order == "desc" => {
+                table.clustering.push((name.clone(), Order::Descending))
+            }
             "clustering" => table.clustering.push((name.clone(), Order::Ascending)),
             _ => {}
         }
-        table.columns.push(Column { name, kind: type_name, is_static: kind == "static" });
+        table.columns.push(Column {
+            name,
+            kind: type_name,
+            is_static: kind == "static",
+        });
     }
     let is_single = replication.iter().any(|(class, factor)| {
-        class.as_deref().is_some_and(|class| class.ends_with("SimpleStrategy"))
+        class
+            .as_deref()
+            .is_some_and(|class| class.ends_with("SimpleStrategy"))
             && factor.as_deref() == Some("1")
     });
     Ok((tables, is_single))
@@ -201,9 +241,12 @@ where
     };
     let asked = session.query_unpaged(query.as_str(), ()).await;
     let answer = asked.map_err(|error| Failure::of(config, &error).into_error(config))?;
-    let answer = answer.into_rows_result().map_err(|error| unreadable(&error))?;
+    let answer = answer
+        .into_rows_result()
+        .map_err(|error| unreadable(&error))?;
     let rows = answer.rows::<R>().map_err(|error| unreadable(&error))?;
-    rows.collect::<Result<_, _>>().map_err(|error| unreadable(&error))
+    rows.collect::<Result<_, _>>()
+        .map_err(|error| unreadable(&error))
 }
 
 pub(super) fn driver_consistency(consistency: Consistency) -> DriverConsistency {

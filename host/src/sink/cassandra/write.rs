@@ -16,7 +16,7 @@ use super::session::{self, Failure};
 use super::{Config, Consistency};
 use crate::message::WriteTime;
 use crate::row::{Cell, Cells, Key, Operation, Target, Transformed};
-use crate::sink::schema::{self, token};
+use crate::sink::schema::{self, check_name, token};
 use crate::sink::{Error, Refused};
 
 /// A request of many rows takes as much of the window as this many of one row: 8 of the former in
@@ -86,14 +86,19 @@ impl Writer {
         self.session = Some(session.clone());
         let (tables, is_single) = session::live(&session, &self.config).await?;
         let keys = schema::keys(&self.targets, &tables).map_err(|difference| {
-            let Config { keyspace, pipeline, .. } = &*self.config;
+            let keyspace = &self.config.keyspace;
+            let pipeline = self.config.pipeline.as_deref().unwrap_or("PIPELINE");
             Error::Schema(format!(
                 "the tables of keyspace `{keyspace}` in {} are not those that the plugin writes:\n\
                  {difference}`host schema apply {pipeline}` makes the tables and columns that are missing",
                 self.config.store(),
             ))
         })?;
-        let by_replicas = if is_single { Consistency::LocalOne } else { Consistency::LocalQuorum };
+        let by_replicas = if is_single {
+            Consistency::LocalOne
+        } else {
+            Consistency::LocalQuorum
+        };
         let consistency = self.config.consistency.unwrap_or(by_replicas);
         let mut statements = Vec::new();
         for target in &self.targets {
@@ -137,7 +142,11 @@ impl Writer {
         if rechecked.is_err() {
             let is_refused = |unit: &Unit| {
                 let rows = &batch.rows[unit.rows];
-                let mut sources = current.plan.rows(unit).iter().map(|&row| rows.sources[row as usize]);
+                let mut sources = current
+                    .plan
+                    .rows(unit)
+                    .iter()
+                    .map(|&row| rows.sources[row as usize]);
                 sources.any(|source| refused.iter().any(|row| row.message == source as usize))
             };
             for (index, unit) in current.plan.units.iter().enumerate() {
@@ -149,7 +158,10 @@ impl Writer {
     }
 
     fn planned(&self, batch: &Arc<Transformed>) -> Current {
-        let prepared = self.prepared.as_ref().expect("a batch is written after preparing");
+        let prepared = self
+            .prepared
+            .as_ref()
+            .expect("a batch is written after preparing");
         let session = self.session.as_ref().expect("preparing connects");
         let nodes = session.get_cluster_state().get_nodes_info().len();
         let plan = Plan::of(batch, &prepared.keys, nodes <= LONE_TOGETHER_NODES_MAX);
@@ -164,11 +176,22 @@ impl Writer {
     /// Writes the units that are not done, as many at a time as the window takes. After the first
     /// error none is started; those in flight are waited for, so that none is left behind.
     async fn write_units(&mut self, current: &mut Current) -> Result<(), Error> {
-        let prepared = self.prepared.as_ref().expect("a batch is written after preparing");
+        let prepared = self
+            .prepared
+            .as_ref()
+            .expect("a batch is written after preparing");
         let session = self.session.as_ref().expect("preparing connects");
         let window_max = self.config.requests_in_flight_max * UNIT_WEIGHT;
-        let units = current.is_done.iter().enumerate().filter(|(_, is_done)| !**is_done);
-        let mut pending = units.map(|(index, _)| index).collect::<Vec<_>>().into_iter().peekable();
+        let units = current
+            .is_done
+            .iter()
+            .enumerate()
+            .filter(|(_, is_done)| !**is_done);
+        let mut pending = units
+            .map(|(index, _)| index)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .peekable();
         let (mut in_flight, mut failed) = (0, None);
         let mut attempts = JoinSet::new();
         loop {
@@ -190,7 +213,9 @@ impl Writer {
                 };
                 attempts.spawn(async move { (attempt.index, attempt.write().await) });
             }
-            let Some(ended) = attempts.join_next().await else { break };
+            let Some(ended) = attempts.join_next().await else {
+                break;
+            };
             let (index, outcome) = ended.expect("no attempt is aborted, and none panics");
             in_flight -= weight(&current.plan.units[index]);
             match outcome {
@@ -212,28 +237,46 @@ impl Writer {
 }
 
 fn weight(unit: &Unit) -> usize {
-    if unit.order.len() == 1 { 1 } else { UNIT_WEIGHT }
+    if unit.order.len() == 1 {
+        1
+    } else {
+        UNIT_WEIGHT
+    }
 }
 
 fn is_overwhelmed(error: &Error) -> bool {
     match error {
-        Error::Unavailable { code, .. } => {
-            ["overloaded", "write_timeout", "client_timeout", "rate_limited"].contains(code)
-        }
+        Error::Unavailable { code, .. } => [
+            "overloaded",
+            "write_timeout",
+            "client_timeout",
+            "rate_limited",
+        ]
+        .contains(code),
         Error::Schema(_) | Error::Refused { .. } => false,
     }
 }
 
 fn statement_text(config: &Config, target: &Target) -> Result<String, Error> {
-    session::check_name("table", &target.table)?;
+    check_name("table", &target.table)?;
     for column in &target.columns {
-        session::check_name("column", &column.name)?;
+        check_name("column", &column.name)?;
     }
-    let table = format!("{}.{}", token::quote(&config.keyspace), token::quote(&target.table));
-    let names: Vec<_> = target.columns.iter().map(|column| token::quote(&column.name)).collect();
+    let table = format!(
+        "{}.{}",
+        token::quote(&config.keyspace),
+        token::quote(&target.table)
+    );
+    let names: Vec<_> = target
+        .columns
+        .iter()
+        .map(|column| token::quote(&column.name))
+        .collect();
     Ok(match target.operation {
         Operation::Upsert => {
-            let ttl = config.ttl.map(|ttl| format!("TTL {} AND ", ttl.max(Duration::from_secs(1)).as_secs()));
+            let ttl = config
+                .ttl
+                .map(|ttl| format!("TTL {} AND ", ttl.max(Duration::from_secs(1)).as_secs()));
             let (names, values) = (names.join(", "), vec!["?"; names.len()].join(", "));
             let ttl = ttl.unwrap_or_default();
             format!("INSERT INTO {table} ({names}) VALUES ({values}) USING {ttl}TIMESTAMP ?")
@@ -260,20 +303,31 @@ impl Attempt {
     /// those to blame are refused.
     async fn write(&self) -> Result<Vec<Refused>, Error> {
         let unit = &self.plan.units[self.index];
-        let rows: Vec<_> = self.plan.rows(unit).iter().map(|&row| self.row(unit, row)).collect();
+        let rows: Vec<_> = self
+            .plan
+            .rows(unit)
+            .iter()
+            .map(|&row| self.row(unit, row))
+            .collect();
         let reason = match self.send(&rows).await {
             Ok(()) => return Ok(Vec::new()),
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Invalid(reason)) => reason,
         };
         if let [row] = &rows[..] {
-            return Ok(vec![Refused { message: row.message, reason }]);
+            return Ok(vec![Refused {
+                message: row.message,
+                reason,
+            }]);
         }
         let mut refused = Vec::new();
         for row in &rows {
             match self.send(std::slice::from_ref(row)).await {
                 Ok(()) => {}
-                Err(Failure::Invalid(reason)) => refused.push(Refused { message: row.message, reason }),
+                Err(Failure::Invalid(reason)) => refused.push(Refused {
+                    message: row.message,
+                    reason,
+                }),
                 Err(Failure::Store(error)) => return Err(error),
             }
         }
@@ -307,7 +361,8 @@ impl Attempt {
             });
             self.session.batch(batch, rows).await
         };
-        sent.map(|_| ()).map_err(|error| Failure::of(&self.config, &error))
+        sent.map(|_| ())
+            .map_err(|error| Failure::of(&self.config, &error))
     }
 }
 
@@ -328,7 +383,10 @@ impl SerializeRow for Values<'_> {
     ) -> Result<(), SerializationError> {
         let write_time = self.write_time.to_be_bytes();
         let set = |row: &mut RowWriter<'_>, cell: &[u8]| {
-            row.make_cell_writer().set_value(cell).map(|_| ()).map_err(SerializationError::new)
+            row.make_cell_writer()
+                .set_value(cell)
+                .map(|_| ())
+                .map_err(SerializationError::new)
         };
         if self.operation == Operation::Delete {
             set(row, &write_time)?;

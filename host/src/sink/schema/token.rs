@@ -46,7 +46,11 @@ impl Token<'_> {
 
 /// The line of a place in a text, from 1.
 pub(crate) fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at].iter().filter(|&&byte| byte == b'\n').count() + 1
+    text.as_bytes()[..at]
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count()
+        + 1
 }
 
 /// Splits a text into tokens, without blanks and comments.
@@ -76,14 +80,19 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token<'_>>, usize> {
             _ if word(rest) > 0 => (Kind::Word, word(rest)),
             _ => (Kind::Symbol, first.len_utf8()),
         };
-        tokens.push(Token { kind, text: &rest[..length], at: at..at + length });
+        tokens.push(Token {
+            kind,
+            text: &rest[..length],
+            at: at..at + length,
+        });
         at += length;
     }
     Ok(tokens)
 }
 
 fn word(text: &str) -> usize {
-    text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())
+    text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(text.len())
 }
 
 /// The length of a quoted piece at the start of a text; a doubled quote does not end it.
@@ -111,9 +120,15 @@ mod tests {
     fn texts_fall_into_tokens() {
         let check = |text: &str, expected: &[&str]| {
             let tokens = tokens(text).unwrap();
-            assert_eq!(tokens.iter().map(|token| token.text).collect::<Vec<_>>(), expected);
+            assert_eq!(
+                tokens.iter().map(|token| token.text).collect::<Vec<_>>(),
+                expected
+            );
         };
-        check("a.b >= :from -- c\n;", &["a", ".", "b", ">", "=", ":from", ";"]);
+        check(
+            "a.b >= :from -- c\n;",
+            &["a", ".", "b", ">", "=", ":from", ";"],
+        );
         check("{'a': 'it''s'} // x", &["{", "'a'", ":", "'it''s'", "}"]);
         check("/* a\n'b */ \"C \"\"d\" ü", &["\"C \"\"d\"", "ü"]);
         assert_eq!(tokens("a 'b"), Err(2));
