@@ -54,7 +54,7 @@ impl Outcome {
     pub fn row(&mut self, target: Target, message: Message) -> Row<'_> {
         let group = self.groups.iter_mut().find(|group| group.target == target);
         let Some(group) = group else {
-            panic!("{target:?} is not in the plugin's description");
+            panic!("`{}` is not in the plugin's description", target.table);
         };
         if group.sources.is_empty() {
             group

@@ -164,7 +164,7 @@ const CASES: &[Case] = &[
                 out.row(Target::delete("films", &[]), message);
             }
         },
-        Err("is not in the plugin's description"),
+        Err("`films` is not in the plugin's description"),
     ),
     (
         "an undeclared code",
