@@ -7,8 +7,11 @@
 pub mod cassandra;
 pub mod dead_letter;
 pub mod memory;
+pub mod none;
 pub mod schema;
 pub mod sqlite;
+
+pub use none::None;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
