@@ -3,7 +3,7 @@
 //! ```
 //! # use sluice_plugin::{*, CqlType::*, testing::Rig};
 //! # const NAME: Field = Field::new("name", Text);
-//! # const ROWS: Target = Target::upsert("greetings", &[&[("name", Text), ("length", Int)]]);
+//! # const ROWS: Target = Target::upsert("greetings", &[&[("name", Text), ("is_long", Boolean)]]);
 //! # struct Greeter;
 //! # impl Plugin for Greeter {
 //! #     fn init(_: &str) -> Result<(Self, Description), String> {
@@ -14,12 +14,12 @@
 //! #         let names = batch.field(NAME);
 //! #         for message in batch {
 //! #             let name = names.at(message);
-//! #             out.row(ROWS, message).cell(name).int(name.text().len() as i32);
+//! #             out.row(ROWS, message).cell(name).boolean(name.text().len() > 20);
 //! #         }
 //! #     }
 //! # }
 //! let rig = Rig::<Greeter>::new("{}").unwrap();
-//! assert_eq!(rig.run(&[&["Ada"]]), "0 greetings: name=\"Ada\" length=3\n");
+//! assert_eq!(rig.run(&[&["Ada"]]), "0 greetings: name=\"Ada\" is_long=false\n");
 //! ```
 
 use std::cell::RefCell;

@@ -15,7 +15,7 @@ const FACTS: &[Column] = &[("year", Smallint), ("title", Text)];
 const FILMS: Lookup = Lookup::new("films", ("name", Text), FACTS);
 const REVIEW: &[Column] = &[("name", Text), ("stars", Int)];
 const REVIEWS: Target = Target::upsert("reviews", &[REVIEW, FACTS]);
-const GONE: Target = Target::delete("reviews_by_name", &[&[("name", Text)]]);
+const GONE: Target = Target::delete("reviews", &[&[("name", Text)]]);
 const SCALARS: Target = Target::upsert(
     "scalars",
     &[
@@ -90,7 +90,7 @@ const CASES: &[Case] = &[
                 out.row(GONE, message).text(&year.to_string());
             }
         },
-        Ok("0 reviews_by_name: name=\"1979\"\n1 reviews_by_name: name=\"1979\"\n"),
+        Ok("0 reviews: name=\"1979\"\n1 reviews: name=\"1979\"\n"),
     ),
     (
         "every type",
@@ -149,10 +149,8 @@ const CASES: &[Case] = &[
                 Err(BAD_STARS.rejected("both are taken back"))
             });
         },
-        Ok(
-            "0 reviews_by_name: name=\"Alien\"\n0 reviews_by_name: name=\"Alien\"\n\
-            1 rejected bad_stars: both are taken back\n",
-        ),
+        Ok("0 reviews: name=\"Alien\"\n0 reviews: name=\"Alien\"\n\
+            1 rejected bad_stars: both are taken back\n"),
     ),
     (
         "an undeclared field",
@@ -208,7 +206,7 @@ const CASES: &[Case] = &[
                 out.row(GONE, message).int(1);
             }
         },
-        Err("cell 0 of `reviews_by_name` is [CqlType::Int], but declared as"),
+        Err("cell 0 of `reviews` is [CqlType::Int], but declared as"),
     ),
     (
         "a cell too few",
@@ -226,7 +224,7 @@ const CASES: &[Case] = &[
                 out.row(GONE, message).null().null();
             }
         },
-        Err("cells of a row of `reviews_by_name`"),
+        Err("cells of a row of `reviews`"),
     ),
     ("no outcome", |_, _| {}, Err("outcomes of message 0: []")),
     (
