@@ -216,6 +216,16 @@ impl<'a> Cell<'a> {
         self.fixed() != [0]
     }
 
+    /// A `tinyint`.
+    pub fn tinyint(self) -> i8 {
+        i8::from_be_bytes(self.fixed())
+    }
+
+    /// A `smallint`.
+    pub fn smallint(self) -> i16 {
+        i16::from_be_bytes(self.fixed())
+    }
+
     /// An `int`.
     pub fn int(self) -> i32 {
         i32::from_be_bytes(self.fixed())
@@ -240,7 +250,7 @@ impl<'a> Cell<'a> {
         self.0.expect("a cell that is read is not null")
     }
 
-    pub(crate) fn fixed<const N: usize>(self) -> [u8; N] {
+    fn fixed<const N: usize>(self) -> [u8; N] {
         self.value()
             .try_into()
             .expect("a cell is read as the type it was declared with")

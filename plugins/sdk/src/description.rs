@@ -184,6 +184,17 @@ impl Description {
     }
 }
 
+impl PartialEq for Target {
+    /// One table may have several targets. Their columns, constants of the plugin, are nearly always
+    /// at the same address: this is asked for every row.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.table == other.table
+            && self.operation == other.operation
+            && (std::ptr::eq(self.columns, other.columns) || self.columns == other.columns)
+    }
+}
+
 /// The index of what was declared under a name.
 #[inline]
 pub(crate) fn position<T>(declared: &[T], name: &str, name_of: impl Fn(&T) -> &str) -> usize {

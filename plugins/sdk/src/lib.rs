@@ -4,10 +4,11 @@
 //! whole one; `plugins/spotify` is one that also looks things up:
 //!
 //! ```
-//! use sluice_plugin::{Batch, CqlType::*, Description, Field, Outcome, Plugin, Target};
+//! use sluice_plugin::CqlType::{Boolean, Text};
+//! use sluice_plugin::{Batch, Description, Field, Outcome, Plugin, Target};
 //!
 //! const NAME: Field = Field::new("name", Text);
-//! const GREETINGS: Target = Target::upsert("greetings", &[&[("name", Text), ("length", Int)]]);
+//! const GREETINGS: Target = Target::upsert("greetings", &[&[("name", Text), ("is_long", Boolean)]]);
 //!
 //! struct Greeter;
 //!
@@ -25,7 +26,7 @@
 //!         let names = batch.field(NAME);
 //!         for message in batch {
 //!             let name = names.at(message);
-//!             out.row(GREETINGS, message).cell(name).int(name.text().len() as i32);
+//!             out.row(GREETINGS, message).cell(name).boolean(name.text().len() > 20);
 //!         }
 //!     }
 //! }
@@ -34,7 +35,8 @@
 //! ```
 //!
 //! Cells arrive encoded as the database wants them, and leave the same way: what is only passed on
-//! is never decoded. [`testing`] runs a plugin in an ordinary `cargo test`, without WebAssembly.
+//! is never decoded. Where a message may turn out to be of no use, [`Outcome::each`] takes a `Result`
+//! for each. [`testing`] runs a plugin in an ordinary `cargo test`, without WebAssembly.
 
 mod batch;
 mod description;

@@ -52,8 +52,10 @@ impl Outcome {
     /// If the target is not in the plugin's description.
     #[inline]
     pub fn row(&mut self, target: Target, message: Message) -> Row<'_> {
-        let index = position(&self.groups, target.table, |group| group.target.table);
-        let group = &mut self.groups[index];
+        let group = self.groups.iter_mut().find(|group| group.target == target);
+        let Some(group) = group else {
+            panic!("`{}` is not in the plugin's description", target.table);
+        };
         if group.sources.is_empty() {
             group
                 .rows

@@ -3,7 +3,7 @@
 //! ```
 //! # use sluice_plugin::{*, CqlType::*, testing::Rig};
 //! # const NAME: Field = Field::new("name", Text);
-//! # const ROWS: Target = Target::upsert("greetings", &[&[("name", Text), ("length", Int)]]);
+//! # const ROWS: Target = Target::upsert("greetings", &[&[("name", Text), ("is_long", Boolean)]]);
 //! # struct Greeter;
 //! # impl Plugin for Greeter {
 //! #     fn init(_: &str) -> Result<(Self, Description), String> {
@@ -14,12 +14,12 @@
 //! #         let names = batch.field(NAME);
 //! #         for message in batch {
 //! #             let name = names.at(message);
-//! #             out.row(ROWS, message).cell(name).int(name.text().len() as i32);
+//! #             out.row(ROWS, message).cell(name).boolean(name.text().len() > 20);
 //! #         }
 //! #     }
 //! # }
 //! let rig = Rig::<Greeter>::new("{}").unwrap();
-//! assert_eq!(rig.run(&[&["Ada"]]), "0 greetings: name=\"Ada\" length=3\n");
+//! assert_eq!(rig.run(&[&["Ada"]]), "0 greetings: name=\"Ada\" is_long=false\n");
 //! ```
 
 use std::cell::RefCell;
@@ -259,8 +259,8 @@ fn show(kind: CqlType, cell: Cell<'_>) -> String {
     match kind {
         CqlType::Ascii | CqlType::Text => format!("{:?}", cell.text()),
         CqlType::Boolean => cell.boolean().to_string(),
-        CqlType::Tinyint => i8::from_be_bytes(cell.fixed()).to_string(),
-        CqlType::Smallint => i16::from_be_bytes(cell.fixed()).to_string(),
+        CqlType::Tinyint => cell.tinyint().to_string(),
+        CqlType::Smallint => cell.smallint().to_string(),
         CqlType::Int => cell.int().to_string(),
         CqlType::Date => (cell.int() ^ i32::MIN).to_string(),
         CqlType::Float => cell.float().to_string(),
