@@ -140,12 +140,19 @@ pub(super) struct Column {
 
 impl From<Column> for row::Column {
     fn from(Column { name, kind }: Column) -> Self {
-        Self { name, kind: kind.into() }
+        Self {
+            name,
+            kind: kind.into(),
+        }
     }
 }
 
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
+#[expect(
+    dead_code,
+    reason = "wasmtime makes them from what the guest hands over"
+)]
 #[repr(u8)]
 pub(super) enum Operation {
     #[component(name = "upsert")]
@@ -157,6 +164,10 @@ pub(super) enum Operation {
 /// `cql-type`, in the order of [`CqlType::ALL`].
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
+#[expect(
+    dead_code,
+    reason = "wasmtime makes them from what the guest hands over"
+)]
 #[repr(u8)]
 pub(super) enum Kind {
     #[component(name = "ascii")]
@@ -208,6 +219,10 @@ impl From<Kind> for CqlType {
 /// How much a line of the log matters.
 #[derive(Clone, Copy, ComponentType, Debug, Lift, PartialEq, Eq)]
 #[component(enum)]
+#[expect(
+    dead_code,
+    reason = "wasmtime makes them from what the guest hands over"
+)]
 #[repr(u8)]
 pub(super) enum Level {
     #[component(name = "trace")]
