@@ -7,15 +7,17 @@
 pub mod cassandra;
 pub mod dead_letter;
 pub mod memory;
+pub mod none;
 pub mod schema;
 pub mod sqlite;
+pub mod value;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::message::{Span, WriteTime};
-use crate::row::{Key, Rejected, Stage, Target, Transformed};
+use crate::row::{CqlType, Key, Rejected, Stage, Target, Transformed};
 
 /// A store of tables.
 ///
@@ -47,6 +49,24 @@ pub struct Refused {
     pub message: usize,
     /// What the store says.
     pub reason: String,
+}
+
+/// A value that a query is asked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its type.
+    pub kind: CqlType,
+    /// Its encoded value.
+    pub cell: Vec<u8>,
+}
+
+/// What a query answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The names of its columns.
+    pub columns: Vec<String>,
+    /// Its rows, with a value for each column.
+    pub rows: Vec<Vec<value::Value>>,
 }
 
 /// A store of dead letters.

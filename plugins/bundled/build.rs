@@ -1,8 +1,4 @@
 //! Finds the pipelines, builds their plugins for WebAssembly and writes down where all of it is.
-#![expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
 
 use std::error::Error;
 use std::fmt::Write as _;

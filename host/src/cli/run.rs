@@ -1,6 +1,6 @@
 //! `host run`, or `host` without a verb: a pipeline from a source to a sink.
 
-mod assemble;
+pub mod assemble;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -14,7 +14,6 @@ pub struct Text {
 }
 
 /// A plugin and the pipeline it is for.
-#[derive(Debug)]
 pub struct Found {
     /// The plugin's file name; `.wat` text goes by its ending.
     pub name: String,

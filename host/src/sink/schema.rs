@@ -1,1 +1,451 @@
-//! Schemas: what a table must look like, and how it differs.
+//! What tables look like, in a schema file and in a live store, and how that differs from what a
+//! plugin writes.
+//!
+//! Only `CREATE KEYSPACE` and `CREATE TABLE` are read. What else a statement says (options,
+//! compaction, ...) is kept as text for the store that understands it.
+
+pub(crate) mod token;
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use crate::row::{CqlType, Key, Operation, Target};
+use token::{Kind, Token};
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type in CQL, which may be one that no plugin can write.
+    pub kind: String,
+    /// Whether all rows of a partition share it.
+    pub is_static: bool,
+}
+
+impl Column {
+    /// Its type, if plugins can write it.
+    pub fn known(&self) -> Option<CqlType> {
+        CqlType::from_name(&self.kind)
+    }
+}
+
+/// The order of a clustering column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest first.
+    Ascending,
+    /// Greatest first.
+    Descending,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name, without the keyspace.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// The columns of the partition key, in its order.
+    pub partition: Vec<String>,
+    /// The clustering columns, in their order.
+    pub clustering: Vec<(String, Order)>,
+}
+
+impl Table {
+    /// The column of a name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The names of the primary key's columns, in its order.
+    pub fn primary_key(&self) -> impl Iterator<Item = &str> {
+        let clustering = self.clustering.iter().map(|(name, _)| name.as_str());
+        self.partition.iter().map(String::as_str).chain(clustering)
+    }
+
+    /// The key of a target's rows in this table.
+    fn key(&self, target: &Target) -> Option<Key> {
+        let index = |name: &str| target.columns.iter().position(|column| column.name == name);
+        let partition = self.partition.iter().map(|name| index(name));
+        let clustering = self.clustering.iter().map(|(name, _)| index(name));
+        Some(Key {
+            partition: partition.collect::<Option<_>>()?,
+            clustering: clustering.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// A statement of a schema file, which names its keyspace once.
+#[derive(Clone, Debug)]
+struct Statement {
+    text: String,
+    keyspace: Range<usize>,
+}
+
+/// A schema file.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    /// The keyspace that its tables are in.
+    pub keyspace: String,
+    /// Its tables.
+    pub tables: Vec<Table>,
+    statements: Vec<Statement>,
+}
+
+/// Why a schema file cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("schema.cql, line {line}: {reason}")]
+pub struct Error {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl Schema {
+    /// Reads a schema file.
+    ///
+    /// # Errors
+    /// What cannot be read, with its line.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let error = |at: usize, reason: String| Error {
+            line: token::line_of(text, at),
+            reason,
+        };
+        let tokens = token::tokens(text)
+            .map_err(|at| error(at, "a quote or comment does not end".into()))?;
+        let mut schema = Self {
+            keyspace: String::new(),
+            tables: Vec::new(),
+            statements: Vec::new(),
+        };
+        for statement in tokens
+            .split(|token| token.is(";"))
+            .filter(|tokens| !tokens.is_empty())
+        {
+            let mut reader = Reader {
+                tokens: statement,
+                end: statement[statement.len() - 1].at.end,
+            };
+            let (keyspace, table) = reader
+                .statement()
+                .map_err(|(at, reason)| error(at, reason))?;
+            let name = keyspace.name().expect("the reader took it for a name");
+            if schema.keyspace.is_empty() {
+                schema.keyspace = name;
+            } else if schema.keyspace != name {
+                let reason = format!(
+                    "`{name}` is not the keyspace `{}` of the others",
+                    schema.keyspace
+                );
+                return Err(error(keyspace.at.start, reason));
+            }
+            schema.tables.extend(table);
+            let start = statement[0].at.start;
+            schema.statements.push(Statement {
+                text: text[start..reader.end].into(),
+                keyspace: keyspace.at.start - start..keyspace.at.end - start,
+            });
+        }
+        if schema.tables.is_empty() {
+            return Err(error(text.len(), "there is no table".into()));
+        }
+        Ok(schema)
+    }
+
+    /// The table of a name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Its statements, to be run in this order, for a keyspace that may be another one.
+    pub fn statements(&self, keyspace: &str) -> Vec<String> {
+        let written = |statement: &Statement| {
+            let mut text = statement.text.clone();
+            text.replace_range(statement.keyspace.clone(), &token::quote(keyspace));
+            text
+        };
+        self.statements.iter().map(written).collect()
+    }
+}
+
+/// Where something is wrong, and what.
+type Fault = (usize, String);
+
+struct Reader<'t, 'a> {
+    tokens: &'t [Token<'a>],
+    /// Where the statement ends.
+    end: usize,
+}
+
+impl<'t, 'a> Reader<'t, 'a> {
+    /// Reads a statement; answers with the name of its keyspace, and its table.
+    fn statement(&mut self) -> Result<(&'t Token<'a>, Option<Table>), Fault> {
+        self.expect("CREATE")?;
+        let is_table = self.take("TABLE");
+        if !is_table && !self.take("KEYSPACE") {
+            return Err(self.fault("CREATE KEYSPACE or CREATE TABLE"));
+        }
+        if self.take("IF") {
+            self.expect("NOT")?;
+            self.expect("EXISTS")?;
+        }
+        let keyspace = self.name()?;
+        if !is_table {
+            return Ok((keyspace, None));
+        }
+        self.expect(".")?;
+        Ok((keyspace, Some(self.table()?)))
+    }
+
+    fn table(&mut self) -> Result<Table, Fault> {
+        let name = self.named()?;
+        let mut table = Table {
+            name,
+            columns: Vec::new(),
+            partition: Vec::new(),
+            clustering: Vec::new(),
+        };
+        self.expect("(")?;
+        loop {
+            if self.take("PRIMARY") {
+                self.expect("KEY")?;
+                self.primary_key(&mut table)?;
+            } else {
+                self.column(&mut table)?;
+            }
+            if self.take(")") {
+                break;
+            }
+            self.expect(",")?;
+        }
+        if table.partition.is_empty() {
+            return Err(self.fault(&format!("a PRIMARY KEY of `{}`", table.name)));
+        }
+        if let Some(missing) = table
+            .primary_key()
+            .find(|name| table.column(name).is_none())
+        {
+            return Err(self.fault(&format!(
+                "a column `{missing}`, which the primary key names,"
+            )));
+        }
+        self.options(&mut table)?;
+        Ok(table)
+    }
+
+    fn column(&mut self, table: &mut Table) -> Result<(), Fault> {
+        let name = self.named()?;
+        let mut kind = self.named()?;
+        if kind == "varchar" {
+            kind = "text".into();
+        }
+        let mut depth = 0;
+        while self.next_is("<") || depth > 0 {
+            let token = self.next("`>`")?;
+            depth += i32::from(token.is("<")) - i32::from(token.is(">"));
+            kind.push_str(&token.text.to_ascii_lowercase());
+        }
+        let is_static = self.take("STATIC");
+        if self.take("PRIMARY") {
+            self.expect("KEY")?;
+            table.partition = vec![name.clone()];
+        }
+        table.columns.push(Column {
+            name,
+            kind,
+            is_static,
+        });
+        Ok(())
+    }
+
+    fn primary_key(&mut self, table: &mut Table) -> Result<(), Fault> {
+        self.expect("(")?;
+        if self.take("(") {
+            table.partition.push(self.named()?);
+            while self.take(",") {
+                table.partition.push(self.named()?);
+            }
+            self.expect(")")?;
+        } else {
+            table.partition.push(self.named()?);
+        }
+        while self.take(",") {
+            table.clustering.push((self.named()?, Order::Ascending));
+        }
+        self.expect(")")
+    }
+
+    /// What follows the columns; only the clustering order means something here.
+    fn options(&mut self, table: &mut Table) -> Result<(), Fault> {
+        while let Some((first, rest)) = self.tokens.split_first() {
+            self.tokens = rest;
+            if !first.is("CLUSTERING") || !self.take("ORDER") {
+                continue;
+            }
+            self.expect("BY")?;
+            self.expect("(")?;
+            loop {
+                let name = self.named()?;
+                let Some(column) = table
+                    .clustering
+                    .iter_mut()
+                    .find(|(other, _)| *other == name)
+                else {
+                    return Err(self.fault(&format!("a clustering column, not `{name}`,")));
+                };
+                if self.take("DESC") {
+                    column.1 = Order::Descending;
+                } else {
+                    self.take("ASC");
+                }
+                if self.take(")") {
+                    break;
+                }
+                self.expect(",")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_is(&self, keyword: &str) -> bool {
+        self.tokens.first().is_some_and(|token| token.is(keyword))
+    }
+
+    fn take(&mut self, keyword: &str) -> bool {
+        let is_next = self.next_is(keyword);
+        if is_next {
+            self.tokens = &self.tokens[1..];
+        }
+        is_next
+    }
+
+    fn next(&mut self, expected: &str) -> Result<&'t Token<'a>, Fault> {
+        let (first, rest) = self
+            .tokens
+            .split_first()
+            .ok_or_else(|| self.fault(expected))?;
+        self.tokens = rest;
+        Ok(first)
+    }
+
+    fn expect(&mut self, keyword: &str) -> Result<(), Fault> {
+        if self.take(keyword) {
+            Ok(())
+        } else {
+            Err(self.fault(&format!("`{keyword}`")))
+        }
+    }
+
+    fn name(&mut self) -> Result<&'t Token<'a>, Fault> {
+        match self.tokens.first().map(|token| token.kind) {
+            Some(Kind::Word | Kind::Quoted) => self.next("a name"),
+            Some(Kind::Text | Kind::Parameter | Kind::Symbol) | None => Err(self.fault("a name")),
+        }
+    }
+
+    fn named(&mut self) -> Result<String, Fault> {
+        Ok(self
+            .name()?
+            .name()
+            .expect("words and quoted names are names"))
+    }
+
+    fn fault(&self, expected: &str) -> Fault {
+        match self.tokens.first() {
+            Some(token) => (
+                token.at.start,
+                format!("{expected} is expected before `{}`", token.text),
+            ),
+            None => (
+                self.end,
+                format!("{expected} is expected before the end of the statement"),
+            ),
+        }
+    }
+}
+
+/// The longest name of a keyspace or table that Cassandra takes.
+const NAME_BYTES_MAX: usize = 48;
+
+/// Refuses names that would not mean themselves in a statement, or in a file's name.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), super::Error> {
+    let is_word = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_letter_first = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    if is_word && is_letter_first && name.len() <= NAME_BYTES_MAX {
+        return Ok(());
+    }
+    let rule = "a letter, then letters, digits and `_`, at most 48 in all";
+    Err(super::Error::Schema(format!(
+        "`{name}` cannot be the name of a {what}: {rule}"
+    )))
+}
+
+/// The key of each target in its table, or the difference: a line for each thing that is wrong.
+///
+/// # Errors
+/// The difference, as text for a person.
+pub fn keys(targets: &[Target], tables: &[Table]) -> Result<Vec<Key>, String> {
+    let mut differences = String::new();
+    let mut keys = Vec::new();
+    for target in targets {
+        let name = &target.table;
+        let Some(table) = tables.iter().find(|table| table.name == *name) else {
+            writeln!(differences, "  {name}: there is no such table").expect("a text takes all");
+            continue;
+        };
+        for (column, difference) in column_differences(target, table) {
+            writeln!(differences, "  {name}.{column}: {difference}").expect("a text takes all");
+        }
+        keys.extend(table.key(target));
+    }
+    if differences.is_empty() {
+        Ok(keys)
+    } else {
+        Err(differences)
+    }
+}
+
+fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str, String)> {
+    let mut differences = Vec::new();
+    for column in &target.columns {
+        let wanted = column.kind.name();
+        match table.column(&column.name) {
+            None => differences.push((
+                column.name.as_str(),
+                format!("is missing; the plugin writes {wanted}"),
+            )),
+            Some(live) if live.kind != wanted => {
+                let difference = format!("is {}; the plugin writes {wanted}", live.kind);
+                differences.push((column.name.as_str(), difference));
+            }
+            Some(live) if live.is_static => {
+                let difference = "is static: rows would overwrite each other's".into();
+                differences.push((column.name.as_str(), difference));
+            }
+            Some(_) => {}
+        }
+    }
+    for name in table.primary_key() {
+        if !target.columns.iter().any(|column| column.name == name) {
+            differences.push((
+                name,
+                "is in the primary key, but the plugin does not write it".into(),
+            ));
+        }
+    }
+    if target.operation == Operation::Delete {
+        let is_key = |name: &str| table.primary_key().any(|other| other == name);
+        for column in target.columns.iter().filter(|column| !is_key(&column.name)) {
+            let difference = "is not in the primary key, by which the plugin deletes rows".into();
+            differences.push((column.name.as_str(), difference));
+        }
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests;

@@ -132,6 +132,14 @@ impl Progress {
         }
     }
 
+    /// Lets something else print while the changing line is away.
+    pub fn pause(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     /// Takes the changing line away.
     pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {

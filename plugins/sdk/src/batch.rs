@@ -166,6 +166,10 @@ impl AsRef<Self> for Packed {
     }
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the bindings cannot derive for records alone"
+)]
 impl Default for Packed {
     fn default() -> Self {
         Self {
@@ -212,6 +216,16 @@ impl<'a> Cell<'a> {
         self.fixed() != [0]
     }
 
+    /// A `tinyint`.
+    pub fn tinyint(self) -> i8 {
+        i8::from_be_bytes(self.fixed())
+    }
+
+    /// A `smallint`.
+    pub fn smallint(self) -> i16 {
+        i16::from_be_bytes(self.fixed())
+    }
+
     /// An `int`.
     pub fn int(self) -> i32 {
         i32::from_be_bytes(self.fixed())
@@ -232,7 +246,7 @@ impl<'a> Cell<'a> {
         f64::from_be_bytes(self.fixed())
     }
 
-    fn value(self) -> &'a [u8] {
+    pub(crate) fn value(self) -> &'a [u8] {
         self.0.expect("a cell that is read is not null")
     }
 

@@ -17,15 +17,18 @@ pub mod wit {
 
 pub use wit::export_component;
 pub use wit::exports::sluice::plugin::transform::Guest;
-pub use wit::sluice::plugin::types::{Description, Messages, Outcome, Packed};
+pub use wit::sluice::plugin::types::{self, Description, Messages, Outcome, Packed};
 
 /// Where an instance keeps its plugin.
 pub struct Slot<P>(RefCell<Option<Loaded<P>>>);
 
+/// The most to reserve for a row, in bytes: a few huge rows say nothing of the next batch.
+const ROW_BYTES_MAX: usize = 256;
+
 struct Loaded<P> {
     plugin: P,
     description: crate::Description,
-    /// How many bytes of rows the last message had: what to reserve for the next batch.
+    /// How many bytes a row of the last batch had, to reserve as many for each of the next.
     row_bytes: usize,
 }
 
@@ -69,13 +72,9 @@ impl<P: Plugin> Slot<P> {
         let batch = Batch::new(messages, &loaded.description, find);
         loaded.plugin.transform(&batch, &mut out);
         let outcome = out.into_wit(&loaded.description);
-        let bytes: usize = outcome
-            .rows
-            .iter()
-            .map(|rows| rows.rows.bytes.len())
-            .max()
-            .unwrap_or(0);
-        loaded.row_bytes = bytes / count.max(1) + 8;
+        let sizes = outcome.rows.iter().map(|rows| rows.rows.bytes.len());
+        let bytes = sizes.max().unwrap_or(0);
+        loaded.row_bytes = (bytes / count.max(1) + 8).min(ROW_BYTES_MAX);
         outcome
     }
 }

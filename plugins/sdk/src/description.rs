@@ -1,7 +1,7 @@
 //! What a plugin says of itself, as constants: a mistake in a name does not compile.
 
-use crate::CqlType;
-use crate::wit::sluice::plugin::types as wit;
+use crate::component::types as wit;
+use crate::{CqlType, Refusal};
 
 pub use wit::Wants;
 
@@ -92,7 +92,7 @@ impl Code {
     /// A code of `[a-z0-9_]{1,32}`: it is a label of the host's metrics.
     ///
     /// # Panics
-    /// If it is none; as a constant it does not compile then.
+    /// If it is none; in a constant that does not compile.
     pub const fn new(code: &'static str) -> Self {
         assert!(
             is_name(code, b'_', 32),
@@ -100,25 +100,42 @@ impl Code {
         );
         Self(code)
     }
+
+    /// The error for a message that cannot be used, with a reason for a person.
+    pub fn rejected(self, reason: impl Into<String>) -> Refusal {
+        Refusal::Rejected(self, reason.into())
+    }
+
+    /// The error for a message that is left out on purpose.
+    pub fn filtered(self) -> Refusal {
+        Refusal::Filtered(self)
+    }
 }
 
-/// What a plugin is: what it reads, what it writes and what it may refuse.
+/// What a plugin is: what it reads, what it writes and why it may refuse.
 #[derive(Clone, Copy, Debug)]
 pub struct Description {
-    name: &'static str,
-    version: &'static str,
-    pub(crate) fields: &'static [Field],
-    pub(crate) lookups: &'static [Lookup],
-    pub(crate) targets: &'static [Target],
-    pub(crate) codes: &'static [Code],
-    wants: &'static [Wants],
+    /// Its name: `[a-z0-9-]{1,48}`.
+    pub name: &'static str,
+    /// Its version, for people.
+    pub version: &'static str,
+    /// The members of the messages that it reads.
+    pub fields: &'static [Field],
+    /// The reference data that it needs.
+    pub lookups: &'static [Lookup],
+    /// The tables that it writes.
+    pub targets: &'static [Target],
+    /// The reasons for which it refuses messages.
+    pub codes: &'static [Code],
+    /// What else of the messages it wants to see: their raw values, keys, times and so on.
+    pub wants: &'static [Wants],
 }
 
 impl Description {
-    /// A plugin with a name of `[a-z0-9-]{1,48}` that reads and writes nothing yet.
+    /// A plugin that reads and writes nothing: what is left open of a description.
     ///
     /// # Panics
-    /// If the name is another; as a constant it does not compile then.
+    /// If the name is not `[a-z0-9-]{1,48}`; in a constant that does not compile.
     pub const fn new(name: &'static str, version: &'static str) -> Self {
         assert!(
             is_name(name, b'-', 48),
@@ -133,31 +150,6 @@ impl Description {
             codes: &[],
             wants: &[],
         }
-    }
-
-    /// The members of the messages that it reads.
-    pub const fn fields(self, fields: &'static [Field]) -> Self {
-        Self { fields, ..self }
-    }
-
-    /// The reference data that it needs.
-    pub const fn lookups(self, lookups: &'static [Lookup]) -> Self {
-        Self { lookups, ..self }
-    }
-
-    /// The tables that it writes.
-    pub const fn targets(self, targets: &'static [Target]) -> Self {
-        Self { targets, ..self }
-    }
-
-    /// The reasons for which it refuses messages.
-    pub const fn codes(self, codes: &'static [Code]) -> Self {
-        Self { codes, ..self }
-    }
-
-    /// What else of the messages it wants to see: their raw values, keys, times and so on.
-    pub const fn wants(self, wants: &'static [Wants]) -> Self {
-        Self { wants, ..self }
     }
 
     pub(crate) fn to_wit(self) -> wit::Description {
@@ -192,12 +184,21 @@ impl Description {
     }
 }
 
-/// The index of what was declared under a name. The constants' own text is nearly always at the
-/// same address, which spares the comparison.
+impl PartialEq for Target {
+    /// One table may have several targets. Their columns, constants of the plugin, are nearly always
+    /// at the same address: this is asked for every row.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.table == other.table
+            && self.operation == other.operation
+            && (std::ptr::eq(self.columns, other.columns) || self.columns == other.columns)
+    }
+}
+
+/// The index of what was declared under a name.
 #[inline]
 pub(crate) fn position<T>(declared: &[T], name: &str, name_of: impl Fn(&T) -> &str) -> usize {
-    let is_it = |item: &T| std::ptr::eq(name_of(item), name) || name_of(item) == name;
-    match declared.iter().position(is_it) {
+    match declared.iter().position(|item| name_of(item) == name) {
         Some(index) => index,
         None => panic!("`{name}` is not in the plugin's description"),
     }

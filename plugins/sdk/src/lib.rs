@@ -4,18 +4,21 @@
 //! whole one; `plugins/spotify` is one that also looks things up:
 //!
 //! ```
-//! use sluice_plugin::{Batch, CqlType::*, Description, Field, Outcome, Plugin, Target};
+//! use sluice_plugin::CqlType::{Boolean, Text};
+//! use sluice_plugin::{Batch, Description, Field, Outcome, Plugin, Target};
 //!
 //! const NAME: Field = Field::new("name", Text);
-//! const GREETINGS: Target = Target::upsert("greetings", &[&[("name", Text), ("length", Int)]]);
+//! const GREETINGS: Target = Target::upsert("greetings", &[&[("name", Text), ("is_long", Boolean)]]);
 //!
 //! struct Greeter;
 //!
 //! impl Plugin for Greeter {
 //!     fn init(_config: &str) -> Result<(Self, Description), String> {
-//!         let description = Description::new("greeter", "1.0.0")
-//!             .fields(&[NAME])
-//!             .targets(&[GREETINGS]);
+//!         let description = Description {
+//!             fields: &[NAME],
+//!             targets: &[GREETINGS],
+//!             ..Description::new("greeter", "1.0.0")
+//!         };
 //!         Ok((Self, description))
 //!     }
 //!
@@ -23,7 +26,7 @@
 //!         let names = batch.field(NAME);
 //!         for message in batch {
 //!             let name = names.at(message);
-//!             out.row(GREETINGS, message).cell(name).int(name.text().len() as i32);
+//!             out.row(GREETINGS, message).cell(name).boolean(name.text().len() > 20);
 //!         }
 //!     }
 //! }
@@ -32,7 +35,8 @@
 //! ```
 //!
 //! Cells arrive encoded as the database wants them, and leave the same way: what is only passed on
-//! is never decoded. [`testing`] runs a plugin in an ordinary `cargo test`, without WebAssembly.
+//! is never decoded. Where a message may turn out to be of no use, [`Outcome::each`] takes a `Result`
+//! for each. [`testing`] runs a plugin in an ordinary `cargo test`, without WebAssembly.
 
 mod batch;
 mod description;
@@ -41,9 +45,9 @@ mod outcome;
 pub mod testing;
 
 pub use batch::{Batch, Cell, Cells, Found, Match, Message, Messages};
+pub use component::types::{CqlType, Packed};
 pub use description::{Code, Column, Description, Field, Lookup, Target, Wants};
 pub use outcome::{Outcome, Refusal, Row};
-pub use wit::sluice::plugin::types::{CqlType, Operation, Packed};
 
 /// What a plugin is: a pure function of its messages, its configuration and its lookups.
 pub trait Plugin: Sized {
@@ -109,5 +113,3 @@ macro_rules! export {
 /// natively: the contract's own types, and a [`component::Slot`] that holds a plugin.
 #[doc(hidden)]
 pub mod component;
-
-use component::wit;

@@ -2,12 +2,12 @@
 //!
 //! In a native test the lines are kept: [`crate::testing::logged`] gives them.
 
-pub use crate::wit::sluice::plugin::log::Level;
+pub use crate::component::wit::sluice::plugin::log::Level;
 
 /// Writes a line.
 pub fn write(level: Level, message: &str) {
     #[cfg(target_family = "wasm")]
-    crate::wit::sluice::plugin::log::write(level, message);
+    crate::component::wit::sluice::plugin::log::write(level, message);
     #[cfg(not(target_family = "wasm"))]
     crate::testing::log(level, message);
 }

@@ -1,6 +1,6 @@
 //! What goes out: rows, written cell by cell, and refused messages.
 
-use crate::component::{Outcome as Wit, wit::sluice::plugin::types as wit};
+use crate::component::types as wit;
 use crate::description::{Code, Description, Target, position};
 use crate::{Batch, Cell, CqlType, Match, Message, Packed};
 
@@ -52,8 +52,10 @@ impl Outcome {
     /// If the target is not in the plugin's description.
     #[inline]
     pub fn row(&mut self, target: Target, message: Message) -> Row<'_> {
-        let index = position(&self.groups, target.table, |group| group.target.table);
-        let group = &mut self.groups[index];
+        let group = self.groups.iter_mut().find(|group| group.target == target);
+        let Some(group) = group else {
+            panic!("`{}` is not in the plugin's description", target.table);
+        };
         if group.sources.is_empty() {
             group
                 .rows
@@ -103,7 +105,7 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn into_wit(self, description: &Description) -> Wit {
+    pub(crate) fn into_wit(self, description: &Description) -> wit::Outcome {
         let small = |index| u16::try_from(index).expect("the host admits 16 targets, 32 codes");
         let code = |code: Code| small(position(description.codes, code.0, |code| code.0));
         let rows = self
@@ -115,7 +117,7 @@ impl Outcome {
                 rows: group.rows,
                 sources: group.sources,
             });
-        Wit {
+        wit::Outcome {
             rows: rows.filter(|rows| !rows.sources.is_empty()).collect(),
             rejected: (self.rejected.into_iter())
                 .map(|(message, why, reason)| wit::Rejection {

@@ -32,10 +32,12 @@ const SONGS: Lookup = Lookup::new("songs", ("name", Text), FEATURES);
 const PLAY: &[Column] = &[("name", Text), ("timestamp", Timestamp), ("song", Text)];
 const RECORDS: Target = Target::upsert("records", &[PLAY, FEATURES]);
 
-const DESCRIPTION: Description = Description::new("spotify", env!("CARGO_PKG_VERSION"))
-    .fields(&[NAME, SONG, TIMESTAMP])
-    .lookups(&[SONGS])
-    .targets(&[RECORDS]);
+const DESCRIPTION: Description = Description {
+    fields: &[NAME, SONG, TIMESTAMP],
+    lookups: &[SONGS],
+    targets: &[RECORDS],
+    ..Description::new("spotify", env!("CARGO_PKG_VERSION"))
+};
 
 /// The plugin: it has neither configuration nor state.
 pub struct Spotify;
@@ -62,3 +64,6 @@ impl Plugin for Spotify {
 }
 
 sluice_plugin::export!(Spotify);
+
+#[cfg(test)]
+mod tests;

@@ -403,7 +403,7 @@ fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str)
     }
 }
 
-/// The Cassandra sink's configuration.
+/// The Cassandra sink's configuration: `flag`'s nodes before the file's before the default.
 ///
 /// # Errors
 /// If the consistency level is none.
@@ -411,23 +411,20 @@ pub fn cassandra_config(
     flag: &[String],
     found: &Found,
     keyspace: String,
-) -> anyhow::Result<cassandra::Config> {
+) -> Result<cassandra::Config, config::Error> {
     let section = &found.file.cassandra;
-    let points = if flag.is_empty() {
-        section.contact_points.clone()
-    } else {
-        Some(flag.to_vec())
-    };
-    let mut config = cassandra::Config::new(keyspace);
-    if let Some(points) = points {
-        config.contact_points = points;
-    }
-    config.local_datacenter = section.local_datacenter.clone();
-    config.ttl = section.ttl;
-    if let Some(level) = &section.consistency {
-        config.consistency = Some(level.parse().map_err(config::Error::Setting)?);
-    }
-    Ok(config)
+    let points = if flag.is_empty() { section.contact_points.clone() } else { Some(flag.to_vec()) };
+    let consistency = section.consistency.as_deref().map(str::parse).transpose();
+    let defaults = cassandra::Config::default();
+    Ok(cassandra::Config {
+        contact_points: points.unwrap_or(defaults.contact_points),
+        local_datacenter: section.local_datacenter.clone(),
+        keyspace,
+        pipeline: found.file.name.clone(),
+        consistency: consistency.map_err(config::Error::Setting)?,
+        ttl: section.ttl,
+        ..defaults
+    })
 }
 
 fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config {

@@ -1,0 +1,410 @@
+//! Statements, and the writing of a batch: units in flight, what is acknowledged, what is refused.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use scylla::client::session::Session;
+use scylla::serialize::SerializationError;
+use scylla::serialize::row::{RowSerializationContext, SerializeRow};
+use scylla::serialize::writers::RowWriter;
+use scylla::statement::batch::{Batch, BatchStatement, BatchType};
+use scylla::statement::prepared::PreparedStatement;
+use tokio::task::JoinSet;
+
+use super::plan::{Plan, UNIT_ROWS_MAX, Unit};
+use super::session::{self, Failure};
+use super::{Config, Consistency};
+use crate::message::WriteTime;
+use crate::row::{Cell, Cells, Key, Operation, Target, Transformed};
+use crate::sink::schema::{self, check_name, token};
+use crate::sink::{Error, Refused};
+
+/// A request of many rows takes as much of the window as this many of one row: 8 of the former in
+/// flight and 64 of the latter are what a node serves best.
+const UNIT_WEIGHT: usize = 8;
+
+/// Up to how many nodes rows of several partitions travel together: they meet on few replicas.
+const LONE_TOGETHER_NODES_MAX: usize = 3;
+
+/// What writes into one session.
+pub(super) struct Writer {
+    config: Arc<Config>,
+    session: Option<Arc<Session>>,
+    targets: Vec<Target>,
+    prepared: Option<Prepared>,
+    /// How much may be in flight: halved when the store is overwhelmed, regained bit by bit.
+    window: usize,
+    current: Option<Current>,
+}
+
+struct Prepared {
+    keys: Vec<Key>,
+    statements: Vec<Arc<Statement>>,
+}
+
+/// The statement of a target.
+struct Statement {
+    prepared: PreparedStatement,
+    operation: Operation,
+    /// By size, made when first needed: making one clones the statement for each row.
+    batches: Vec<OnceLock<Batch>>,
+}
+
+/// The batch in work, kept after an error so that only what is missing is written again.
+struct Current {
+    batch: Arc<Transformed>,
+    plan: Arc<Plan>,
+    is_done: Vec<bool>,
+    refused: Vec<Refused>,
+}
+
+impl Writer {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            window: config.requests_in_flight_max * UNIT_WEIGHT,
+            config: Arc::new(config),
+            session: None,
+            targets: Vec::new(),
+            prepared: None,
+            current: None,
+        }
+    }
+
+    pub(super) async fn prepare(&mut self, targets: Vec<Target>) -> Result<Vec<Key>, Error> {
+        self.targets = targets;
+        self.prepared = None;
+        let prepared = self.prepared().await?;
+        Ok(prepared.keys.clone())
+    }
+
+    /// Connects if need be, compares the live tables and prepares the statements.
+    async fn prepared(&mut self) -> Result<&Prepared, Error> {
+        let session = match &self.session {
+            Some(session) => session.clone(),
+            None => Arc::new(session::connect(&self.config).await?),
+        };
+        self.session = Some(session.clone());
+        let (tables, is_single) = session::live(&session, &self.config).await?;
+        let keys = schema::keys(&self.targets, &tables).map_err(|difference| {
+            let keyspace = &self.config.keyspace;
+            let pipeline = self.config.pipeline.as_deref().unwrap_or("PIPELINE");
+            Error::Schema(format!(
+                "the tables of keyspace `{keyspace}` in {} are not those that the plugin writes:\n\
+                 {difference}`host schema apply {pipeline}` makes the tables and columns that are missing",
+                self.config.store(),
+            ))
+        })?;
+        let by_replicas = if is_single {
+            Consistency::LocalOne
+        } else {
+            Consistency::LocalQuorum
+        };
+        let consistency = self.config.consistency.unwrap_or(by_replicas);
+        let mut statements = Vec::new();
+        for target in &self.targets {
+            let text = statement_text(&self.config, target)?;
+            let prepared = session.prepare(text).await;
+            let mut prepared = prepared.map_err(|error| {
+                Failure::of(&self.config, &error.into()).into_error(&self.config)
+            })?;
+            prepared.set_is_idempotent(true);
+            prepared.set_consistency(session::driver_consistency(consistency));
+            statements.push(Arc::new(Statement {
+                prepared,
+                operation: target.operation,
+                batches: (0..=UNIT_ROWS_MAX).map(|_| OnceLock::new()).collect(),
+            }));
+        }
+        Ok(self.prepared.insert(Prepared { keys, statements }))
+    }
+
+    /// Writes what is not acknowledged yet of a batch; answers with the rows that are refused.
+    pub(super) async fn write(&mut self, batch: &Arc<Transformed>) -> Result<Vec<Refused>, Error> {
+        if self.prepared.is_none() {
+            self.prepared().await?;
+        }
+        let mut current = match self.current.take() {
+            Some(current) if Arc::ptr_eq(&current.batch, batch) => current,
+            Some(_) | None => self.planned(batch),
+        };
+        let written = self.write_units(&mut current).await;
+        let refused = match written {
+            Ok(()) if current.refused.is_empty() => return Ok(Vec::new()),
+            Ok(()) => std::mem::take(&mut current.refused),
+            Err(error) => {
+                self.current = Some(current);
+                return Err(error);
+            }
+        };
+        // A row is to blame only if the tables are what they should be.
+        self.prepared = None;
+        let rechecked = self.prepared().await.map(|_| ());
+        if rechecked.is_err() {
+            let is_refused = |unit: &Unit| {
+                let rows = &batch.rows[unit.rows];
+                let mut sources = current
+                    .plan
+                    .rows(unit)
+                    .iter()
+                    .map(|&row| rows.sources[row as usize]);
+                sources.any(|source| refused.iter().any(|row| row.message == source as usize))
+            };
+            for (index, unit) in current.plan.units.iter().enumerate() {
+                current.is_done[index] &= !is_refused(unit);
+            }
+            self.current = Some(current);
+        }
+        rechecked.map(|()| refused)
+    }
+
+    fn planned(&self, batch: &Arc<Transformed>) -> Current {
+        let prepared = self
+            .prepared
+            .as_ref()
+            .expect("a batch is written after preparing");
+        let session = self.session.as_ref().expect("preparing connects");
+        let nodes = session.get_cluster_state().get_nodes_info().len();
+        let plan = Plan::of(batch, &prepared.keys, nodes <= LONE_TOGETHER_NODES_MAX);
+        Current {
+            batch: batch.clone(),
+            is_done: vec![false; plan.units.len()],
+            plan: Arc::new(plan),
+            refused: Vec::new(),
+        }
+    }
+
+    /// Writes the units that are not done, as many at a time as the window takes. After the first
+    /// error none is started; those in flight are waited for, so that none is left behind.
+    async fn write_units(&mut self, current: &mut Current) -> Result<(), Error> {
+        let prepared = self
+            .prepared
+            .as_ref()
+            .expect("a batch is written after preparing");
+        let session = self.session.as_ref().expect("preparing connects");
+        let window_max = self.config.requests_in_flight_max * UNIT_WEIGHT;
+        let units = current
+            .is_done
+            .iter()
+            .enumerate()
+            .filter(|(_, is_done)| !**is_done);
+        let mut pending = units
+            .map(|(index, _)| index)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .peekable();
+        let (mut in_flight, mut failed) = (0, None);
+        let mut attempts = JoinSet::new();
+        loop {
+            while failed.is_none()
+                && let Some(&index) = pending.peek()
+                && let weight = weight(&current.plan.units[index])
+                && (in_flight == 0 || in_flight + weight <= self.window)
+            {
+                pending.next();
+                in_flight += weight;
+                let rows = current.plan.units[index].rows;
+                let attempt = Attempt {
+                    config: self.config.clone(),
+                    session: session.clone(),
+                    statement: prepared.statements[current.batch.rows[rows].target].clone(),
+                    batch: current.batch.clone(),
+                    plan: current.plan.clone(),
+                    index,
+                };
+                attempts.spawn(async move { (attempt.index, attempt.write().await) });
+            }
+            let Some(ended) = attempts.join_next().await else {
+                break;
+            };
+            let (index, outcome) = ended.expect("no attempt is aborted, and none panics");
+            in_flight -= weight(&current.plan.units[index]);
+            match outcome {
+                Ok(refused) => {
+                    current.is_done[index] = true;
+                    current.refused.extend(refused);
+                    self.window = (self.window + 1).min(window_max);
+                }
+                Err(error) => {
+                    if is_overwhelmed(&error) && failed.is_none() {
+                        self.window = (self.window / 2).max(UNIT_WEIGHT);
+                    }
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+fn weight(unit: &Unit) -> usize {
+    if unit.order.len() == 1 {
+        1
+    } else {
+        UNIT_WEIGHT
+    }
+}
+
+fn is_overwhelmed(error: &Error) -> bool {
+    match error {
+        Error::Unavailable { code, .. } => [
+            "overloaded",
+            "write_timeout",
+            "client_timeout",
+            "rate_limited",
+        ]
+        .contains(code),
+        Error::Schema(_) | Error::Refused { .. } => false,
+    }
+}
+
+fn statement_text(config: &Config, target: &Target) -> Result<String, Error> {
+    check_name("table", &target.table)?;
+    for column in &target.columns {
+        check_name("column", &column.name)?;
+    }
+    let table = format!(
+        "{}.{}",
+        token::quote(&config.keyspace),
+        token::quote(&target.table)
+    );
+    let names: Vec<_> = target
+        .columns
+        .iter()
+        .map(|column| token::quote(&column.name))
+        .collect();
+    Ok(match target.operation {
+        Operation::Upsert => {
+            let ttl = config
+                .ttl
+                .map(|ttl| format!("TTL {} AND ", ttl.max(Duration::from_secs(1)).as_secs()));
+            let (names, values) = (names.join(", "), vec!["?"; names.len()].join(", "));
+            let ttl = ttl.unwrap_or_default();
+            format!("INSERT INTO {table} ({names}) VALUES ({values}) USING {ttl}TIMESTAMP ?")
+        }
+        Operation::Delete => {
+            let key = names.join(" = ? AND ");
+            format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {key} = ?")
+        }
+    })
+}
+
+/// One unit on its way.
+struct Attempt {
+    config: Arc<Config>,
+    session: Arc<Session>,
+    statement: Arc<Statement>,
+    batch: Arc<Transformed>,
+    plan: Arc<Plan>,
+    index: usize,
+}
+
+impl Attempt {
+    /// Writes the unit. If the server does not take it, its rows are tried one by one, so that only
+    /// those to blame are refused.
+    async fn write(&self) -> Result<Vec<Refused>, Error> {
+        let unit = &self.plan.units[self.index];
+        let rows: Vec<_> = self
+            .plan
+            .rows(unit)
+            .iter()
+            .map(|&row| self.row(unit, row))
+            .collect();
+        let reason = match self.send(&rows).await {
+            Ok(()) => return Ok(Vec::new()),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Invalid(reason)) => reason,
+        };
+        if let [row] = &rows[..] {
+            return Ok(vec![Refused {
+                message: row.message,
+                reason,
+            }]);
+        }
+        let mut refused = Vec::new();
+        for row in &rows {
+            match self.send(std::slice::from_ref(row)).await {
+                Ok(()) => {}
+                Err(Failure::Invalid(reason)) => refused.push(Refused {
+                    message: row.message,
+                    reason,
+                }),
+                Err(Failure::Store(error)) => return Err(error),
+            }
+        }
+        Ok(refused)
+    }
+
+    fn row(&self, unit: &Unit, row: u32) -> Values<'_> {
+        let (rows, row) = (&self.batch.rows[unit.rows], row as usize);
+        Values {
+            cells: rows.cells(row),
+            write_time: rows.write_times[row],
+            operation: self.statement.operation,
+            message: rows.sources[row] as usize,
+        }
+    }
+
+    async fn send(&self, rows: &[Values<'_>]) -> Result<(), Failure> {
+        let statement = &*self.statement;
+        let sent = if let [row] = rows {
+            self.session.execute_unpaged(&statement.prepared, row).await
+        } else {
+            let batch = statement.batches[rows.len()].get_or_init(|| {
+                let prepared = BatchStatement::PreparedStatement(statement.prepared.clone());
+                let mut batch =
+                    Batch::new_with_statements(BatchType::Unlogged, vec![prepared; rows.len()]);
+                batch.set_is_idempotent(true);
+                if let Some(consistency) = statement.prepared.get_consistency() {
+                    batch.set_consistency(consistency);
+                }
+                batch
+            });
+            self.session.batch(batch, rows).await
+        };
+        sent.map(|_| ())
+            .map_err(|error| Failure::of(&self.config, &error))
+    }
+}
+
+/// A row as it is bound: its cells are sent as they are, with the write time beside them.
+#[derive(Clone)]
+struct Values<'a> {
+    cells: Cells<'a>,
+    write_time: WriteTime,
+    operation: Operation,
+    message: usize,
+}
+
+impl SerializeRow for Values<'_> {
+    fn serialize(
+        &self,
+        _: &RowSerializationContext<'_>,
+        row: &mut RowWriter<'_>,
+    ) -> Result<(), SerializationError> {
+        let write_time = self.write_time.to_be_bytes();
+        let set = |row: &mut RowWriter<'_>, cell: &[u8]| {
+            row.make_cell_writer()
+                .set_value(cell)
+                .map(|_| ())
+                .map_err(SerializationError::new)
+        };
+        if self.operation == Operation::Delete {
+            set(row, &write_time)?;
+        }
+        for cell in self.cells.clone() {
+            match cell {
+                Cell::Value(cell) => set(row, cell)?,
+                Cell::Null => drop(row.make_cell_writer().set_null()),
+                Cell::Unset => drop(row.make_cell_writer().set_unset()),
+            }
+        }
+        if self.operation == Operation::Upsert {
+            set(row, &write_time)?;
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}

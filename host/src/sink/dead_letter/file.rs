@@ -1,0 +1,204 @@
+//! Dead letters as lines of a file: one JSON object each.
+//!
+//! What is not text is kept as base64 under a name of its own. A crash before the commit writes the
+//! same lines again, byte for byte: `sort -u` makes one of them, and so does whoever goes by the
+//! position. A line cut off by a crash was never acknowledged and is removed on opening.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Origin, headers};
+use crate::row::{Rejected, Transformed};
+use crate::sink::{Error, Letters};
+
+/// The file's name in its directory.
+const NAME: &str = "dead-letters.jsonl";
+
+/// Dead letters in a file.
+#[derive(Debug)]
+pub struct File {
+    path: PathBuf,
+    file: fs::File,
+    origin: Origin,
+    pending: Vec<u8>,
+}
+
+impl File {
+    /// Opens `dead-letters.jsonl` in a directory; both are made if they are missing.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn open(directory: &Path, origin: Origin) -> Result<Self, Error> {
+        let path = directory.join(NAME);
+        let opened = fs::create_dir_all(directory).and_then(|()| opened(&path));
+        let file = opened.map_err(|error| refused(&path, &error))?;
+        Ok(Self {
+            path,
+            file,
+            origin,
+            pending: Vec::new(),
+        })
+    }
+}
+
+fn opened(path: &Path) -> io::Result<fs::File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut end = length;
+    let mut last = [0];
+    while end > 0 {
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut last)?;
+        if last == *b"\n" {
+            break;
+        }
+        end -= 1;
+    }
+    if end < length {
+        file.set_len(end)?;
+    }
+    Ok(file)
+}
+
+fn refused(path: &Path, error: &io::Error) -> Error {
+    Error::Refused {
+        store: path.display().to_string(),
+        reason: error.to_string(),
+    }
+}
+
+impl Letters for File {
+    fn start(&mut self, batch: &Arc<Transformed>, rejected: &[Rejected]) {
+        self.pending.clear();
+        for letter in rejected {
+            let line = line(batch, letter, &self.origin);
+            self.pending.extend_from_slice(line.to_string().as_bytes());
+            self.pending.push(b'\n');
+        }
+    }
+
+    /// Writes the lines and has the system keep them: a batch rarely has more than a few.
+    fn poll(&mut self, _: Duration) -> Option<Result<(), Error>> {
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        let written = length.and_then(|length| {
+            let written = self
+                .file
+                .write_all(&self.pending)
+                .and_then(|()| self.file.sync_data());
+            // What is half written now would be a broken line later.
+            written.inspect_err(|_| drop(self.file.set_len(length)))
+        });
+        Some(written.map_err(|error| Error::Unavailable {
+            store: self.path.display().to_string(),
+            code: "io_error",
+            reason: error.to_string(),
+        }))
+    }
+}
+
+fn line(batch: &Transformed, letter: &Rejected, origin: &Origin) -> Value {
+    let message = batch.batch.message(letter.message);
+    let mut line = Map::new();
+    line.insert("topic".into(), batch.batch.topic().as_ref().into());
+    line.insert("partition".into(), message.partition.into());
+    line.insert("offset".into(), message.offset.into());
+    line.insert("timestamp".into(), message.timestamp.into());
+    put(&mut line, "key", message.key);
+    put(&mut line, "value", message.value);
+    let headers = headers(message.headers).into_iter().map(|(name, value)| {
+        let mut header = Map::new();
+        header.insert("name".into(), name.into());
+        put(&mut header, "value", value);
+        Value::Object(header)
+    });
+    line.insert("headers".into(), headers.collect());
+    line.insert("stage".into(), letter.stage.name().into());
+    line.insert("code".into(), letter.code.as_ref().into());
+    line.insert("reason".into(), letter.reason.as_str().into());
+    line.insert(
+        "write_time".into(),
+        batch.batch.write_time(letter.message).into(),
+    );
+    line.insert("plugin".into(), json!(origin));
+    Value::Object(line)
+}
+
+/// Puts bytes under a name if they are text, else as base64 under `<name>_base64`.
+fn put(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
+    match bytes.map(|bytes| (bytes, str::from_utf8(bytes))) {
+        None => object.insert(name.into(), Value::Null),
+        Some((_, Ok(text))) => object.insert(name.into(), text.into()),
+        Some((bytes, Err(_))) => object.insert(format!("{name}_base64"), base64(bytes).into()),
+    };
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            if digit <= three.len() {
+                text.push(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize].into());
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::super::tests::{origin, rejected};
+    use super::*;
+
+    #[test]
+    fn letters_are_lines() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAME);
+        fs::write(&path, "{\"kept\":1}\n{\"cut o").unwrap();
+        let batch = rejected();
+        for _ in 0..2 {
+            let mut file = File::open(directory.path(), origin()).unwrap();
+            file.start(&batch, &batch.rejected);
+            file.poll(Duration::ZERO).unwrap().unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert_eq!(first, "{\"kept\":1}");
+        let (once, again) = rest.split_at(rest.len() / 2);
+        assert_eq!(once, again);
+        expect![[r#"
+            {"code":"bad_json","headers":[{"name":"a","value":"hi"},{"name":"b","value":null}],"key":"ada","offset":5,"partition":3,"plugin":{"digest":"ab12","name":"spotify","version":"0.1.0"},"reason":"message 0\nis bad","stage":"decode","timestamp":1000,"topic":"plays","value":"not JSON","write_time":1000000}
+            {"code":"bad_json","headers":[],"key":null,"offset":6,"partition":3,"plugin":{"digest":"ab12","name":"spotify","version":"0.1.0"},"reason":"message 1\nis bad","stage":"decode","timestamp":1000,"topic":"plays","value_base64":"/wA=","write_time":1000000}
+            {"code":"bad_json","headers":[],"key_base64":"/g==","offset":9,"partition":3,"plugin":{"digest":"ab12","name":"spotify","version":"0.1.0"},"reason":"message 2\nis bad","stage":"decode","timestamp":1000,"topic":"plays","value":null,"write_time":1000000}
+        "#]]
+        .assert_eq(once);
+    }
+
+    #[test]
+    fn base64_is_the_usual_one() {
+        for (bytes, expected) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), expected);
+        }
+    }
+}

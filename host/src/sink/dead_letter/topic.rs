@@ -1,0 +1,366 @@
+//! Dead letters in the topic `<topic>.dlq`.
+//!
+//! Headers are named as Kafka Connect names them, so that viewers made for those show ours, with
+//! what Connect has no word for beside them. The producer is idempotent and waits for all replicas.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
+
+use super::{Origin, headers};
+use crate::row::{Rejected, Transformed};
+use crate::sink::{Error, Letters};
+
+/// How long a letter may be on its way before the worker is told. It will try again.
+const DELIVERY_MAX: Duration = Duration::from_secs(30);
+
+/// How long making the topic may take.
+const CREATE_MAX: Duration = Duration::from_secs(5);
+
+/// The largest letter the topic is made for: the host's own limit of a batch.
+const LETTER_BYTES_MAX: &str = "16777216";
+
+/// The header that counts how often a message was tried; a letter sent back into the topic has it.
+const ATTEMPT: &str = "sluice.attempt";
+
+/// Dead letters in a topic.
+pub struct Topic {
+    client: ClientConfig,
+    brokers: String,
+    topic: String,
+    origin: Origin,
+    /// None before the first letter, and after an error: an idempotent producer may be beyond repair.
+    producer: Option<Producer>,
+    letters: Option<Pending>,
+}
+
+struct Producer {
+    producer: BaseProducer<Deliveries>,
+    delivered: Receiver<Delivered>,
+}
+
+/// What became of the letter at an index.
+type Delivered = (usize, Result<(), RDKafkaErrorCode>);
+
+struct Deliveries(Sender<Delivered>);
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<usize>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, letter: Box<usize>) {
+        let outcome = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        };
+        // Nobody listens when the producer is being dropped.
+        self.0.send((*letter, outcome)).ok();
+    }
+}
+
+/// The letters of a batch.
+struct Pending {
+    batch: Arc<Transformed>,
+    letters: Vec<Rejected>,
+    is_kept: Vec<bool>,
+    /// Whether its value is left out, because the broker takes no message as large.
+    is_cut: Vec<bool>,
+    /// Those to be handed to the producer.
+    queue: VecDeque<usize>,
+}
+
+impl Topic {
+    /// Letters of `topic`'s messages. The topic for them is made when there is a first one.
+    ///
+    /// # Errors
+    /// If a property is not one that librdkafka takes.
+    pub fn open(
+        brokers: &str,
+        topic: &str,
+        properties: &BTreeMap<String, String>,
+        origin: Origin,
+    ) -> Result<Self, Error> {
+        let mut client = ClientConfig::new();
+        for (name, value) in properties {
+            client.set(name, value);
+        }
+        client.set("bootstrap.servers", brokers);
+        Ok(Self {
+            client,
+            brokers: brokers.into(),
+            topic: format!("{topic}.dlq"),
+            origin,
+            producer: None,
+            letters: None,
+        })
+    }
+
+    fn store(&self) -> String {
+        format!("topic `{}` at {}", self.topic, self.brokers)
+    }
+
+    /// Makes the topic if it is missing, and a producer for it.
+    fn connect(&self) -> Result<Producer, Error> {
+        let refused = |error: &KafkaError| Error::Refused {
+            store: self.store(),
+            reason: error.to_string(),
+        };
+        self.create()?;
+        let (sender, delivered) = channel();
+        let mut client = self.client.clone();
+        client
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", "5")
+            .set("message.max.bytes", "1000000000")
+            .set("message.timeout.ms", DELIVERY_MAX.as_millis().to_string());
+        let producer = client
+            .create_with_context(Deliveries(sender))
+            .map_err(|error| refused(&error))?;
+        Ok(Producer {
+            producer,
+            delivered,
+        })
+    }
+
+    fn create(&self) -> Result<(), Error> {
+        let error = |reason: String| Error::Unavailable {
+            store: self.store(),
+            code: "no_topic",
+            reason,
+        };
+        let admin: AdminClient<DefaultClientContext> = self
+            .client
+            .create()
+            .map_err(|fault| error(fault.to_string()))?;
+        let topic = NewTopic::new(&self.topic, -1, TopicReplication::Fixed(-1))
+            .set("retention.ms", "-1")
+            .set("max.message.bytes", LETTER_BYTES_MAX);
+        let options = AdminOptions::new()
+            .operation_timeout(Some(CREATE_MAX))
+            .request_timeout(Some(CREATE_MAX));
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|fault| error(fault.to_string()))?;
+        let created = runtime.block_on(admin.create_topics([&topic], &options));
+        let code = match created {
+            Ok(results) => results
+                .into_iter()
+                .find_map(Result::err)
+                .map(|(_, code)| code),
+            Err(fault) => Some(fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        };
+        match code {
+            // A broker that makes no topics on request (the in-process one) makes them on sending.
+            None
+            | Some(RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnsupportedFeature) => {
+                Ok(())
+            }
+            Some(
+                code @ (RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed),
+            ) => {
+                let reason = format!("{code}; make the topic yourself, with unlimited retention");
+                Err(Error::Refused {
+                    store: self.store(),
+                    reason,
+                })
+            }
+            Some(code) => Err(error(code.to_string())),
+        }
+    }
+
+    /// Hands over what the producer takes, and notes what was delivered.
+    fn advance(&mut self, wait: Duration) -> Result<bool, Error> {
+        if self.producer.is_none() {
+            self.producer = Some(self.connect()?);
+        }
+        let store = self.store();
+        let producer = self.producer.as_ref().expect("it was just made");
+        let pending = self
+            .letters
+            .as_mut()
+            .expect("letters are started before they are waited for");
+        let until = Instant::now() + wait;
+        loop {
+            while let Some(&index) = pending.queue.front() {
+                match send(producer, &self.topic, &self.origin, pending, index) {
+                    Ok(()) => pending.queue.pop_front(),
+                    Err(RDKafkaErrorCode::QueueFull) => break,
+                    Err(code) => return Err(failure(store, code)),
+                };
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            producer.producer.poll(left);
+            for (index, outcome) in producer.delivered.try_iter() {
+                match outcome {
+                    Ok(()) => pending.is_kept[index] = true,
+                    Err(RDKafkaErrorCode::MessageSizeTooLarge) if !pending.is_cut[index] => {
+                        pending.is_cut[index] = true;
+                        pending.queue.push_back(index);
+                    }
+                    Err(code) => return Err(failure(store, code)),
+                }
+            }
+            if pending.is_kept.iter().all(|&is_kept| is_kept) {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+impl Letters for Topic {
+    fn start(&mut self, batch: &Arc<Transformed>, rejected: &[Rejected]) {
+        let is_same =
+            |pending: &Pending| Arc::ptr_eq(&pending.batch, batch) && pending.letters == rejected;
+        let mut pending = self
+            .letters
+            .take()
+            .filter(is_same)
+            .unwrap_or_else(|| Pending {
+                batch: batch.clone(),
+                letters: rejected.to_vec(),
+                is_kept: vec![false; rejected.len()],
+                is_cut: vec![false; rejected.len()],
+                queue: VecDeque::new(),
+            });
+        let missing = pending
+            .is_kept
+            .iter()
+            .enumerate()
+            .filter(|(_, is_kept)| !**is_kept);
+        pending.queue = missing.map(|(index, _)| index).collect();
+        self.letters = Some(pending);
+    }
+
+    fn poll(&mut self, wait: Duration) -> Option<Result<(), Error>> {
+        match self.advance(wait) {
+            Ok(true) => {
+                self.letters = None;
+                Some(Ok(()))
+            }
+            Ok(false) => None,
+            Err(error) => {
+                self.producer = None;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+fn failure(store: String, code: RDKafkaErrorCode) -> Error {
+    let reason = code.to_string();
+    match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed
+        | RDKafkaErrorCode::ClusterAuthorizationFailed
+        | RDKafkaErrorCode::SaslAuthenticationFailed => Error::Refused { store, reason },
+        RDKafkaErrorCode::MessageTimedOut => Error::Unavailable {
+            store,
+            code: "delivery_timeout",
+            reason,
+        },
+        _ => Error::Unavailable {
+            store,
+            code: "not_delivered",
+            reason,
+        },
+    }
+}
+
+fn send(
+    producer: &Producer,
+    topic: &str,
+    origin: &Origin,
+    pending: &Pending,
+    index: usize,
+) -> Result<(), RDKafkaErrorCode> {
+    let letter = &pending.letters[index];
+    let message = pending.batch.batch.message(letter.message);
+    let mut headers = letter_headers(&pending.batch, letter, origin);
+    let mut record = BaseRecord::<[u8], [u8], Box<usize>>::with_opaque_to(topic, Box::new(index));
+    if let Some(key) = message.key {
+        record = record.key(key);
+    }
+    match message.value {
+        Some(value) if pending.is_cut[index] => {
+            let size = value.len().to_string();
+            headers = headers.insert(Header {
+                key: "sluice.value_left_out",
+                value: Some(&size),
+            });
+        }
+        Some(value) => record = record.payload(value),
+        None => {}
+    }
+    if message.timestamp >= 0 {
+        record = record.timestamp(message.timestamp);
+    }
+    let sent = producer.producer.send(record.headers(headers));
+    sent.map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
+}
+
+/// The message's own headers, and after them the letter's.
+fn letter_headers(batch: &Transformed, letter: &Rejected, origin: &Origin) -> OwnedHeaders {
+    let message = batch.batch.message(letter.message);
+    let mut attempts = 1;
+    let mut all = OwnedHeaders::new();
+    for (name, value) in headers(message.headers) {
+        if name == ATTEMPT {
+            let before = value.and_then(|value| str::from_utf8(value).ok()?.parse::<u32>().ok());
+            attempts = before.unwrap_or(0).saturating_add(1);
+        } else {
+            all = all.insert(Header { key: &name, value });
+        }
+    }
+    let write_time = batch
+        .batch
+        .write_time(letter.message)
+        .map(|time| time.to_string());
+    let reason = letter.reason.as_str();
+    let own = [
+        (
+            "__connect.errors.topic",
+            Some(batch.batch.topic().to_string()),
+        ),
+        (
+            "__connect.errors.partition",
+            Some(message.partition.to_string()),
+        ),
+        ("__connect.errors.offset", Some(message.offset.to_string())),
+        ("__connect.errors.connector.name", Some(origin.name.clone())),
+        (
+            "__connect.errors.stage",
+            Some(letter.stage.name().to_owned()),
+        ),
+        (
+            "__connect.errors.exception.class.name",
+            Some(letter.code.to_string()),
+        ),
+        (
+            "__connect.errors.exception.message",
+            Some(reason.to_owned()),
+        ),
+        ("sluice.plugin.version", Some(origin.version.clone())),
+        ("sluice.plugin.digest", Some(origin.digest.clone())),
+        ("sluice.write_time", write_time),
+        (ATTEMPT, Some(attempts.to_string())),
+    ];
+    for (key, value) in &own {
+        all = all.insert(Header {
+            key,
+            value: value.as_deref(),
+        });
+    }
+    all
+}
