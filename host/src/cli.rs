@@ -1,1 +1,94 @@
-//! The command line.
+//! The command line. One file a verb; each assembles rooms and has no logic of its own.
+
+pub mod demo;
+pub mod exit;
+pub mod inspect;
+pub mod produce;
+pub mod query;
+pub mod run;
+pub mod schema;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{config, telemetry};
+
+/// Kafka in, WebAssembly in the middle, Cassandra out.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    run: Option<run::Args>,
+}
+
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
+enum Verb {
+    /// Run a pipeline; the verb may be left out
+    Run(run::Args),
+    /// See it work: in-process broker, sample messages, SQLite; nothing to install
+    Demo(demo::Args),
+    /// Send a pipeline's sample messages to a broker
+    Produce(produce::Args),
+    /// Ask a pipeline's tables one of its named queries
+    Query(query::Args),
+    /// Show, compare or apply a pipeline's schema
+    Schema(schema::Args),
+    /// Show what a plugin is and what it may do
+    Inspect(inspect::Args),
+}
+
+/// Runs what the command line says.
+///
+/// # Errors
+/// What went wrong; [`exit::fail`] prints it and knows the exit code.
+pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    telemetry::init(&config::log_filter()).context("SLUICE_LOG cannot be read as a filter")?;
+    match (cli.verb, cli.run) {
+        (Some(Verb::Run(args)), _) | (None, Some(args)) => run::run(args),
+        (Some(Verb::Demo(args)), _) => demo::run(&args),
+        (Some(Verb::Produce(args)), _) => produce::run(args),
+        (Some(Verb::Query(args)), _) => query::run(args),
+        (Some(Verb::Schema(args)), _) => schema::run(args),
+        (Some(Verb::Inspect(args)), _) => inspect::run(args),
+        (None, None) => {
+            Cli::command().print_help()?;
+            Ok(exit::USAGE.into())
+        }
+    }
+}
+
+/// `NAME=FILE`, as `--lookup` takes it.
+///
+/// # Errors
+/// If it is not of that form.
+pub fn name_and_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
+        _ => Err("expected NAME=FILE.csv".to_owned()),
+    }
+}
+
+/// A flag that SIGINT and SIGTERM set. The second of them ends the process at once.
+///
+/// # Errors
+/// If the system refuses the handlers.
+pub fn exit_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+        // Order matters: the first signal finds the flag unset, and then sets it.
+        signal_hook::flag::register_conditional_shutdown(signal, code, stop.clone())?;
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    Ok(stop)
+}

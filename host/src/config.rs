@@ -1,1 +1,102 @@
-//! Configuration.
+//! Configuration: flags over environment over `pipeline.toml` over defaults.
+//!
+//! The only place that reads the environment. It finds texts and files and checks their shape;
+//! what they mean is the rooms' business.
+
+mod file;
+mod find;
+
+use std::path::PathBuf;
+
+pub use file::{BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict};
+pub use find::{Found, Text, find, lookup_bytes};
+
+/// Why there is no configuration to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// `pipeline.toml`, or the environment over it, is not as it must be.
+    #[error("{name}: {reason}")]
+    Invalid {
+        /// The file's name.
+        name: String,
+        /// What is wrong, with its place.
+        reason: String,
+    },
+    /// `--plugin` names neither a file nor a carried pipeline.
+    #[error(
+        "there is no file `{name}`, and this binary carries no pipeline of that name, but: {carried}"
+    )]
+    NoPlugin {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        carried: String,
+    },
+    /// A plugin that no configuration belongs to.
+    #[error(
+        "nothing says which topic, lookups and keyspace the plugin `{plugin}` is for: give --config \
+         pipeline.toml, or put one beside the file"
+    )]
+    NoPipeline {
+        /// The plugin's own name.
+        plugin: String,
+    },
+    /// A lookup without a file.
+    #[error(
+        "the plugin looks things up in `{name}`: give --lookup {name}=FILE.csv, or [lookups.{name}] \
+         with a path in pipeline.toml"
+    )]
+    NoLookup {
+        /// The lookup's name.
+        name: String,
+    },
+    /// A schema that is needed and not there.
+    #[error(
+        "{sink} needs the tables' schema: say `schema = \"FILE.cql\"` in pipeline.toml, or put a \
+         schema.cql beside it"
+    )]
+    NoSchema {
+        /// What needs it.
+        sink: &'static str,
+    },
+    /// Flags or settings that cannot be.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// The log's filter: `SLUICE_LOG`, else `info` for the host and `warn` for its libraries.
+pub fn log_filter() -> String {
+    std::env::var("SLUICE_LOG").unwrap_or_else(|_| "warn,host=info".to_owned())
+}
+
+/// Where compiled components are kept: `sluice` in `XDG_CACHE_HOME`, else in `~/.cache`. `None`,
+/// if the environment names no home.
+pub fn cache_directory() -> Option<PathBuf> {
+    let own = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty());
+    let cache = own.map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    Some(cache?.join("sluice"))
+}
+
+/// How the user began this program, to begin the commands that are shown: `cargo run ... --`, if
+/// cargo started it, else its path as typed.
+pub fn invocation() -> String {
+    let typed = std::env::args().next().unwrap_or_else(|| "host".to_owned());
+    let release = if cfg!(debug_assertions) {
+        ""
+    } else {
+        " --release"
+    };
+    match std::env::var_os("CARGO_PKG_NAME") {
+        Some(package) if package == env!("CARGO_PKG_NAME") => format!("cargo run{release} --"),
+        _ => typed,
+    }
+}

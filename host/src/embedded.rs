@@ -1,1 +1,45 @@
-//! The in-process broker.
+//! A Kafka broker within this process, for the demo and for tests: librdkafka's own mock.
+//!
+//! It keeps 5 MiB or 100,000 batches of messages a partition and drops the oldest without a word:
+//! what is written to it must be read before long. It has no look-up by time, does not delete, and
+//! makes a topic of its own accord for whoever names one.
+
+use rdkafka::error::KafkaError;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+/// How many brokers it plays: one leads all partitions.
+const BROKERS: i32 = 1;
+
+/// A broker that lives as long as this does.
+pub struct Broker {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+}
+
+/// Why it cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker within this process does not start: {0}")]
+pub struct Error(Box<dyn std::error::Error + Send + Sync>);
+
+impl From<KafkaError> for Error {
+    fn from(error: KafkaError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl Broker {
+    /// Starts a broker with one topic.
+    ///
+    /// # Errors
+    /// When the system gives it no port or no thread, or the topic's name is not one.
+    pub fn start(topic: &str, partitions: i32) -> Result<Self, Error> {
+        let cluster = MockCluster::new(BROKERS)?;
+        cluster.create_topic(topic, partitions, BROKERS)?;
+        Ok(Self { cluster })
+    }
+
+    /// Where it listens, as `--brokers` takes it.
+    pub fn brokers(&self) -> String {
+        self.cluster.bootstrap_servers()
+    }
+}

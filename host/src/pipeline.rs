@@ -1,1 +1,277 @@
-//! N workers.
+//! N workers of one pipeline, and what they must agree on: when to stop.
+//!
+//! A worker is a thread that opens its own source and sink. Everything here is about beginning and
+//! ending; what happens to a message is the worker's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::Checkpoint;
+use crate::lookup::Lookup;
+use crate::plugin::Plugin;
+use crate::retry::Backoff;
+use crate::row::Key;
+use crate::sink;
+use crate::source::{self, Source};
+use crate::telemetry::Stalls;
+use crate::worker::{self, Ended, Error, Report, Rooms, Worker};
+
+/// A source with the checkpoint that commits through it.
+pub type Opened = (Box<dyn Source>, Box<dyn Checkpoint>);
+
+/// What a pipeline is made of.
+pub struct Plan {
+    /// The topic's name, or the file's.
+    pub topic: Arc<str>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// How each goes about its batches.
+    pub worker: worker::Config,
+    /// The plugin all of them run, each its own instance.
+    pub plugin: Plugin,
+    /// The reference data, in the order of the plugin's lookups.
+    pub lookups: Vec<Arc<Lookup>>,
+    /// Opens a worker's source.
+    pub source: Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>,
+    /// Opens a worker's sink.
+    pub sink: Box<dyn Fn() -> Result<sink::Room, sink::Error> + Send + Sync>,
+    /// How long workers may take to drain once told to stop.
+    pub grace: Duration,
+}
+
+/// What all workers heed.
+pub struct Control {
+    stop: Arc<AtomicBool>,
+    grace_over: AtomicBool,
+    ends: Ends,
+}
+
+impl Control {
+    /// `stop` may be set by a signal; `ends` tells when `--once` is done.
+    pub fn new(stop: Arc<AtomicBool>, ends: Ends) -> Self {
+        Self {
+            stop,
+            grace_over: AtomicBool::new(false),
+            ends,
+        }
+    }
+
+    /// Asks every worker to drain and end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether workers should drain and end.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether draining has taken so long that a batch in flight is given up.
+    pub fn is_grace_over(&self) -> bool {
+        self.grace_over.load(Ordering::Relaxed)
+    }
+
+    /// The ends that `--once` works up to.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+}
+
+/// The ends of all partitions as they stood at the start; none, if the work has no end.
+#[derive(Debug, Default)]
+pub struct Ends {
+    ends: Option<BTreeMap<i32, i64>>,
+    finished: Mutex<BTreeSet<i32>>,
+}
+
+impl Ends {
+    /// Ends by partition: the offset after the last message to read.
+    pub fn new(ends: BTreeMap<i32, i64>) -> Self {
+        Self {
+            ends: Some(ends),
+            finished: Mutex::default(),
+        }
+    }
+
+    /// Which of these positions have reached their ends and are not finished yet.
+    pub fn reached_by(&self, positions: &BTreeMap<i32, i64>) -> Vec<i32> {
+        let Some(ends) = &self.ends else {
+            return Vec::new();
+        };
+        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        let reached = positions.iter().filter(|&(partition, position)| {
+            ends.get(partition).is_some_and(|end| position >= end) && !finished.contains(partition)
+        });
+        reached.map(|(&partition, _)| partition).collect()
+    }
+
+    /// Notes that partitions are committed up to their ends.
+    pub fn finish(&self, partitions: &[i32]) {
+        if !partitions.is_empty() {
+            let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+            finished.extend(partitions);
+        }
+    }
+
+    /// Whether all partitions are committed up to their ends. Without ends: never.
+    pub fn is_finished(&self) -> bool {
+        let Some(ends) = &self.ends else { return false };
+        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.len() == ends.len()
+    }
+}
+
+/// Reports that wait to be read before a worker waits for their reader.
+const REPORTS_MAX: usize = 1_024;
+/// How often the grace period and the workers' ends are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs the workers until all have ended. `observe` sees every report, and `None` now and then.
+///
+/// # Errors
+/// The first error of a worker; the others are drained.
+pub fn run(
+    plan: Plan,
+    control: &Arc<Control>,
+    observe: &mut dyn FnMut(Option<&Report>),
+) -> Result<Ended, Error> {
+    let grace = plan.grace;
+    let plan = Arc::new(plan);
+    let (reports, received) = sync_channel(REPORTS_MAX);
+    let spawn = |index| {
+        let (plan, control, reports) = (plan.clone(), control.clone(), reports.clone());
+        let life = move || {
+            let ended = live(&plan, &control, &reports);
+            // One worker that cannot go on ends the process, which says why and exits.
+            if ended.is_err() {
+                control.stop();
+            }
+            ended
+        };
+        let name = format!("worker-{index}");
+        let thread = std::thread::Builder::new().name(name);
+        thread.spawn(life).expect("the system starts a thread")
+    };
+    let workers: Vec<_> = (0..plan.workers).map(spawn).collect();
+    drop(reports);
+    attend(&received, control, grace, observe);
+    join(workers)
+}
+
+/// Passes reports on until every worker has ended.
+fn attend(
+    received: &Receiver<Report>,
+    control: &Control,
+    grace: Duration,
+    observe: &mut dyn FnMut(Option<&Report>),
+) {
+    let mut deadline = None;
+    loop {
+        match received.recv_timeout(TICK) {
+            Ok(report) => observe(Some(&report)),
+            Err(RecvTimeoutError::Timeout) => observe(None),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if control.is_stopping() {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + grace);
+            if Instant::now() >= deadline {
+                control.grace_over.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn join(workers: Vec<JoinHandle<Result<Ended, Error>>>) -> Result<Ended, Error> {
+    let mut all = Ok(Ended::Drained);
+    for worker in workers {
+        match worker.join() {
+            Ok(Ok(Ended::Drained)) => {}
+            Ok(Ok(Ended::Unfinished)) => all = all.map(|_| Ended::Unfinished),
+            Ok(Err(error)) => all = all.and(Err(error)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+    all
+}
+
+/// A worker's life: opens its rooms, then works.
+fn live(plan: &Plan, control: &Arc<Control>, reports: &SyncSender<Report>) -> Result<Ended, Error> {
+    let (mut source, checkpoint) = (plan.source)()?;
+    let Some((sink, keys)) = open_sink(plan, control, source.as_mut())? else {
+        return Ok(Ended::Drained);
+    };
+    let plugin = plan.plugin.instance(keys, plan.lookups.clone())?;
+    let targets = plan.plugin.description().targets.clone();
+    let rooms = Rooms {
+        source,
+        plugin,
+        sink,
+        checkpoint,
+        targets,
+    };
+    let _ = reports.send(Report::Ready);
+    Worker::new(plan.worker.clone(), rooms, control.clone(), reports.clone())
+        .run(plan.topic.clone())
+}
+
+/// Opens and prepares the sink, for as long as that takes. `None`: told to stop meanwhile.
+fn open_sink(
+    plan: &Plan,
+    control: &Control,
+    source: &mut dyn Source,
+) -> Result<Option<(sink::Room, Vec<Key>)>, Error> {
+    let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
+    loop {
+        let opened = (plan.sink)().and_then(|mut sink| {
+            let keys = sink.prepare(&plan.plugin.description().targets)?;
+            Ok((sink, keys))
+        });
+        let error = match opened {
+            Ok(opened) => {
+                stalls.goes_on("sink");
+                return Ok(Some(opened));
+            }
+            Err(error) if error.is_transient() => error,
+            Err(error) => return Err(error.into()),
+        };
+        stalls.waits("sink", &error);
+        let until = Instant::now() + backoff.wait();
+        while Instant::now() < until {
+            if control.is_stopping() {
+                return Ok(None);
+            }
+            match source.serve() {
+                Err(error) if !error.is_transient() => return Err(error.into()),
+                Ok(()) | Err(_) => std::thread::park_timeout(TICK),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_is_done_when_every_partition_is() {
+        let ends = Ends::new([(0, 5), (1, 0)].into());
+        assert_eq!(ends.reached_by(&[(0, 4), (1, 0)].into()), [1]);
+        ends.finish(&[1]);
+        assert!(!ends.is_finished());
+        assert_eq!(ends.reached_by(&[(0, 7), (1, 0)].into()), [0]);
+        ends.finish(&[0]);
+        assert!(ends.is_finished());
+    }
+
+    #[test]
+    fn without_ends_nothing_is_ever_done() {
+        let ends = Ends::default();
+        assert!(ends.reached_by(&[(0, i64::MAX)].into()).is_empty());
+        ends.finish(&[0]);
+        assert!(!ends.is_finished());
+    }
+}

@@ -1,1 +1,425 @@
-//! The plugin room.
+//! The plugin room: a WebAssembly component that turns a batch of messages into rows.
+//!
+//! It decodes messages, calls the plugin within its limits, and checks every cell of the answer. A
+//! plugin can spoil its own messages and nothing else: what it fails on is found and rejected, and
+//! the others go on. This room must not know where messages come from nor where rows go.
+
+mod bindings;
+mod cache;
+mod card;
+mod convert;
+mod decode;
+mod description;
+mod imports;
+mod isolate;
+mod journal;
+mod limits;
+mod live;
+mod pack;
+mod shape;
+mod wasi;
+mod wrap;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre};
+
+use crate::lookup::{self, Lookup};
+use crate::message::Batch;
+use crate::row::{Key, Transformed};
+
+use cache::Cache;
+use convert::{Answer, Rules};
+use decode::Decoder;
+use imports::{State, World};
+use isolate::{Called, Fault, isolate};
+use journal::Author;
+use live::Live;
+use pack::Pack;
+use shape::Shape;
+
+pub use card::Card;
+pub use description::{Description, Field};
+pub use limits::Limits;
+
+// Lists of integers are read where they lie in the guest's memory, which is little-endian.
+const _: () = assert!(cfg!(target_endian = "little"));
+
+/// How a plugin is run.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What it may use.
+    pub limits: Limits,
+    /// Where compiled components are kept; `None` = nowhere.
+    pub cache: Option<PathBuf>,
+    /// The codes of rejections that merely count as filtered.
+    pub filter_codes: BTreeSet<String>,
+    /// What `init` is given: a JSON object; empty = `{}`.
+    pub config: String,
+}
+
+/// Why a plugin cannot be run. A person must mend each of them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It exceeds a limit before it runs at all.
+    #[error("the plugin's {what} of {size} bytes is over the limit of {max}")]
+    Limit {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        size: usize,
+        /// How large it may be.
+        max: usize,
+    },
+    /// The bytes are something else.
+    #[error(
+        "it is neither a WebAssembly component nor a core module (text must be in a file *.wat)"
+    )]
+    NotWasm,
+    /// A core module that cannot be made into a component.
+    #[error("the core module cannot be made into a component: {0}")]
+    Wrap(String),
+    /// A component that is no plugin.
+    #[error(
+        "the component is no plugin: it does not export {}",
+        bindings::TRANSFORM
+    )]
+    World,
+    /// A plugin for another version of the contract.
+    #[error(
+        "the plugin is made for version {found} of the contract, this host runs {ours}: take the host that belongs to it, or build the plugin again"
+    )]
+    Version {
+        /// The plugin's version.
+        found: String,
+        /// This host's.
+        ours: &'static str,
+    },
+    /// It wants something that no plugin gets.
+    #[error("the plugin imports {0}, which no plugin gets")]
+    Import(String),
+    /// Its functions are not those of the contract.
+    #[error("the plugin's functions are not those of the contract: {0}")]
+    Contract(String),
+    /// It cannot be compiled.
+    #[error("the plugin cannot be compiled: {0}")]
+    Compile(String),
+    /// It cannot be started.
+    #[error("the plugin cannot be started: {0}")]
+    Start(String),
+    /// It refuses its configuration.
+    #[error("the plugin refuses its configuration: {0}")]
+    Configuration(String),
+    /// What it says of itself cannot be.
+    #[error("the plugin's description cannot be: {0}")]
+    Description(String),
+    /// The tables' keys do not fit its targets.
+    #[error("the tables do not fit the plugin: {0}")]
+    Keys(String),
+    /// The lookups are not those that it declares.
+    #[error("the plugin declares {declared} lookups, not {given}")]
+    Lookups {
+        /// How many it declares.
+        declared: usize,
+        /// How many there are.
+        given: usize,
+    },
+    /// It fails so much that the search for the messages it fails on took too long.
+    #[error(
+        "the plugin failed on so many messages of one batch that {seconds} s did not suffice; the last: {reason}"
+    )]
+    Failing {
+        /// The limit.
+        seconds: u64,
+        /// What the last failure told.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether waiting may mend it.
+    pub fn is_transient(&self) -> bool {
+        false
+    }
+}
+
+/// A plugin, compiled and described. Clones share it.
+#[derive(Clone)]
+pub struct Plugin(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    digest: String,
+    size: usize,
+    compiled_in: Option<Duration>,
+    world: World,
+    description: Description,
+    codes: Vec<(Arc<str>, bool)>,
+    author: Author,
+    engine: Engine,
+    pre: InstancePre<State>,
+}
+
+impl Plugin {
+    /// Loads a plugin from the bytes of a file: a component, a core module, or, if its name ends in
+    /// `.wat`, text.
+    ///
+    /// # Errors
+    /// If it is no plugin, wants more than a plugin gets, or does not describe itself.
+    pub fn load(name: &str, bytes: &[u8], config: &Config) -> Result<Self, Error> {
+        let engine = limits::engine(config.limits.stack_max)?;
+        let digest = lookup::hex_digest(bytes);
+        let cache = config.cache.as_deref().map(Cache::new);
+        let cached = cache
+            .as_ref()
+            .and_then(|cache| cache.load(&engine, &digest));
+        let compiled_in = cached.is_none().then(Instant::now);
+        let component = match cached {
+            Some(component) => component,
+            None => {
+                let component = compile(&engine, name, bytes, &config.limits)?;
+                if let Some(cache) = cache {
+                    cache.store(&engine, &digest, &component);
+                }
+                component
+            }
+        };
+        let compiled_in = compiled_in.map(|start| start.elapsed());
+        let world = World::of(&engine, &component)?;
+        let linker = imports::linker(&engine, &world);
+        let linker = linker.map_err(|error| Error::Start(format!("{error:#}")))?;
+        let pre = linker.instantiate_pre(&component);
+        let pre = pre.map_err(|error| Error::Contract(format!("{error:#}")))?;
+        let author = Author {
+            name: name.into(),
+            ..Author::default()
+        };
+        let state = State::new(&config.limits, author.clone(), world.has_wasi);
+        let (_, description) = Live::start(&engine, &pre, state, config)?;
+        let author = Author {
+            name: (&*description.name).into(),
+            version: (&*description.version).into(),
+            ..author
+        };
+        let codes = description
+            .codes
+            .iter()
+            .map(|code| (code.clone(), config.filter_codes.contains(&**code)));
+        let codes = codes.collect();
+        let (config, size) = (config.clone(), bytes.len());
+        Ok(Self(Arc::new(Shared {
+            config,
+            digest,
+            size,
+            compiled_in,
+            world,
+            description,
+            codes,
+            author,
+            engine,
+            pre,
+        })))
+    }
+
+    /// What it says it is.
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// The SHA-256 of the bytes it was loaded from, in lower-case hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// What a person wants to know of it.
+    pub fn card(&self) -> Card {
+        Card::of(self)
+    }
+
+    /// A new instance. `keys` are those of the targets' tables; `lookups` those it declares, in
+    /// their order.
+    ///
+    /// # Errors
+    /// If keys or lookups do not fit the description, or the plugin cannot be started.
+    pub fn instance(&self, keys: Vec<Key>, lookups: Vec<Arc<Lookup>>) -> Result<Instance, Error> {
+        let description = self.description();
+        let (declared, given) = (description.lookups.len(), lookups.len());
+        if declared != given {
+            return Err(Error::Lookups { declared, given });
+        }
+        let mut instance = Instance {
+            plugin: self.clone(),
+            shapes: Shape::all(&description.targets, &keys)?,
+            lookups: lookups.into(),
+            decoder: Decoder::new(&description.fields),
+            pack: Pack::new(description),
+            live: None,
+        };
+        instance.revive()?;
+        Ok(instance)
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Plugin({} {})",
+            self.0.description.name, self.0.description.version
+        )
+    }
+}
+
+/// Compiles beside this thread, so that it can be given up.
+fn compile(engine: &Engine, name: &str, bytes: &[u8], limits: &Limits) -> Result<Component, Error> {
+    let component = wrap::component(name, bytes, limits)?.into_owned();
+    let (sender, receiver) = mpsc::channel();
+    let engine = engine.clone();
+    // Given up, it works on in vain until the process ends, which is soon: there is no plugin.
+    let compiler = thread::Builder::new()
+        .name("compile".into())
+        .spawn(move || {
+            let _ = sender.send(Component::from_binary(&engine, &component));
+        });
+    compiler.map_err(|error| Error::Compile(error.to_string()))?;
+    let seconds = limits.compile_max.as_secs();
+    match receiver.recv_timeout(limits.compile_max) {
+        Ok(compiled) => compiled.map_err(|error| Error::Compile(format!("{error:#}"))),
+        Err(_) => Err(Error::Compile(format!("it takes longer than {seconds} s"))),
+    }
+}
+
+/// An instance of a plugin: one for each worker.
+pub struct Instance {
+    plugin: Plugin,
+    shapes: Vec<Shape>,
+    lookups: Arc<[Arc<Lookup>]>,
+    decoder: Decoder,
+    pack: Pack,
+    /// `None` after a failed call: what is left of the guest's memory cannot be trusted.
+    live: Option<Live>,
+}
+
+/// A batch on its way through an instance.
+struct Turn<'a> {
+    instance: &'a mut Instance,
+    batch: &'a Batch,
+    answer: Answer,
+    /// When the first call failed.
+    failing_since: Option<Instant>,
+}
+
+impl Instance {
+    /// Turns a batch into rows. Each message ends as rows, rejected or filtered.
+    ///
+    /// # Errors
+    /// If the plugin cannot be started again, or fails on too many messages. Never for a message.
+    pub fn apply(&mut self, batch: Batch) -> Result<Transformed, Error> {
+        let mut answer = Answer::new(self.shapes.len());
+        let unseen = self
+            .pack
+            .fill(&batch, self.plugin.description(), &mut self.decoder);
+        answer.rejected = unseen.rejected;
+        answer.filter(&"tombstone".into(), unseen.tombstones);
+        let messages = 0..self.pack.sources.len();
+        let mut turn = Turn {
+            instance: self,
+            batch: &batch,
+            answer,
+            failing_since: None,
+        };
+        isolate(messages, &mut turn, Turn::call, |turn, message, fault| {
+            let source = turn.instance.pack.sources[message];
+            turn.answer.reject(source, fault.code, fault.reason);
+        })?;
+        let (rows, written, rejected, filtered) = turn.answer.finish();
+        let transformed = Transformed {
+            batch,
+            rows,
+            written,
+            rejected,
+            filtered,
+        };
+        assert_eq!(
+            transformed.conservation_gap(),
+            0,
+            "a message has no outcome, or two"
+        );
+        Ok(transformed)
+    }
+
+    fn revive(&mut self) -> Result<&mut Live, Error> {
+        if self.live.is_none() {
+            let shared = &*self.plugin.0;
+            let (limits, author) = (&shared.config.limits, shared.author.clone());
+            let state = State::new(limits, author, shared.world.has_wasi);
+            let (mut live, _) = Live::start(&shared.engine, &shared.pre, state, &shared.config)?;
+            live.admit(self.lookups.clone());
+            self.live = Some(live);
+        }
+        Ok(self.live.as_mut().expect("it was put there just now"))
+    }
+}
+
+impl Turn<'_> {
+    fn call(&mut self, range: std::ops::Range<usize>) -> Called<Error> {
+        match self.try_call(&range) {
+            Ok(Ok(())) => Called::Done,
+            Ok(Err(fault)) => {
+                // Compiled for this message alone, the next answer would come from a broken guest.
+                self.instance.live = None;
+                let since = *self.failing_since.get_or_insert_with(Instant::now);
+                let limit = self.instance.plugin.0.config.limits.isolation_max;
+                if since.elapsed() > limit {
+                    let (seconds, reason) = (limit.as_secs(), fault.reason);
+                    return Called::Broken(Error::Failing { seconds, reason });
+                }
+                tracing::debug!(
+                    code = fault.code,
+                    messages = range.len(),
+                    "a call of the plugin has failed"
+                );
+                Called::Failed(fault)
+            }
+            Err(error) => Called::Broken(error),
+        }
+    }
+
+    fn try_call(&mut self, range: &std::ops::Range<usize>) -> Result<Result<(), Fault>, Error> {
+        self.instance.revive()?;
+        let Instance {
+            plugin,
+            shapes,
+            pack,
+            live,
+            ..
+        } = &mut *self.instance;
+        let limits = &plugin.0.config.limits;
+        let live = live.as_mut().expect("it was revived just now");
+        let fields = pack.fields(range);
+        let messages = pack.messages(self.batch.topic(), &fields, range);
+        let outcome = match live.transform(messages, limits.call(range.len())) {
+            Ok(outcome) => outcome,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        // Ends of rows are 32 bits.
+        let rows_max = limits.output_max.saturating_mul(4).min(u32::MAX as usize);
+        let rules = Rules {
+            shapes,
+            codes: &plugin.0.codes,
+            rows_max,
+        };
+        Ok(self
+            .answer
+            .take(outcome, self.batch, &pack.sources[range.clone()], &rules))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,306 @@
-//! Sample messages from a description.
+//! Sample messages for a topic, as a pipeline's own description says: no pipeline is known here.
+//!
+//! The same seed gives the same messages, but for their times. A few bad ones can be spread in, to
+//! see what becomes of them.
+
+mod delivery;
+mod description;
+mod message;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use self::delivery::Delivery;
+pub use self::description::{Description, Member, Value};
+use self::message::Writer;
+
+/// Where brokers are when nobody says.
+pub const BROKERS: &str = "localhost:29092";
+
+/// How many partitions a topic gets that is made here.
+pub const PARTITIONS: i32 = 8;
+
+/// Without a known end, one message in so many is bad until there were enough.
+const BAD_EVERY: u64 = 500;
+
+/// The longest a producer sleeps: it wakes to serve librdkafka and to see that it should stop.
+const TICK_MAX: Duration = Duration::from_millis(50);
+
+/// The shortest it sleeps: a spinning producer would take a core from whoever reads.
+const TICK_MIN: Duration = Duration::from_millis(1);
+
+/// After so many messages progress is told and librdkafka is served.
+const TELL_EVERY: u64 = 1000;
+
+/// An error of whoever reads the lookups.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many messages go where, and how fast.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the brokers are.
+    pub brokers: String,
+    /// The topic; it is made if there is none.
+    pub topic: String,
+    /// How many partitions it gets then.
+    pub partitions: i32,
+    /// Messages a second; 0 = as fast as it goes; `None` = the description's bursts.
+    pub rate: Option<f64>,
+    /// How many messages; `None` = the description's bursts, or with a rate: until it is stopped.
+    pub count: Option<u64>,
+    /// What names and choices follow from.
+    pub seed: u64,
+    /// The one name that is not made up, instead of the description's.
+    pub me: Option<String>,
+    /// How many messages are bad.
+    pub bad: u64,
+    /// How many of a hundred messages name what the lookups do not have.
+    pub unknown_percent: f64,
+    /// How many names are made up, instead of the description's.
+    pub people: Option<usize>,
+    /// Whether the person is the message's key. If not, there is none, and partitions take turns.
+    pub keyed: bool,
+    /// How batches are compressed, instead of as the description says.
+    pub compression: Option<String>,
+    /// More of librdkafka's settings.
+    pub properties: BTreeMap<String, String>,
+    /// Is shown each message.
+    pub each: Option<fn(&[u8])>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            brokers: BROKERS.to_owned(),
+            topic: String::new(),
+            partitions: PARTITIONS,
+            rate: None,
+            count: None,
+            seed: 0,
+            me: None,
+            bad: 0,
+            unknown_percent: 0.0,
+            people: None,
+            keyed: false,
+            compression: None,
+            properties: BTreeMap::new(),
+            each: None,
+        }
+    }
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Messages that the brokers acknowledged.
+    pub sent: u64,
+    /// How many of them are bad.
+    pub bad: u64,
+    /// How many of them name what the lookups do not have.
+    pub unknown: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Why messages cannot be made or sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The brokers cannot be reached, or not now.
+    #[error("Kafka at {brokers}: {source}")]
+    Broker {
+        /// Where they were looked for.
+        brokers: String,
+        /// What librdkafka says.
+        source: BoxError,
+    },
+    /// The topic cannot be made, or takes no messages.
+    #[error("topic `{topic}` on {brokers}: {reason}")]
+    Topic {
+        /// Which one.
+        topic: String,
+        /// Where.
+        brokers: String,
+        /// What the brokers say.
+        reason: String,
+    },
+    /// A lookup cannot be read, or has not what the description takes from it.
+    #[error("lookup `{lookup}`: {source}")]
+    Lookup {
+        /// Which one.
+        lookup: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// A setting that librdkafka refuses.
+    #[error("Kafka's settings: {0}")]
+    Settings(BoxError),
+}
+
+impl Error {
+    /// Whether waiting may mend it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Broker { .. } => true,
+            Self::Topic { .. } | Self::Lookup { .. } | Self::Settings(_) => false,
+        }
+    }
+}
+
+/// Sends messages until the plan is done or `stop` is set, and waits until all are acknowledged.
+///
+/// `lookups` gives the cells of a lookup's column, and may leave empty ones in. `progress` is told
+/// how many messages were handed over, often; it may block, which holds the producer back.
+///
+/// # Errors
+/// When the brokers are away for long or refuse, and when the description cannot be followed.
+pub fn run(
+    description: &Description,
+    plan: &Plan,
+    lookups: &dyn Fn(&str, &str) -> Result<Vec<String>, BoxError>,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, Error> {
+    let mut writer = Writer::new(description, plan, lookups)?;
+    let delivery = Delivery::open(description, plan)?;
+    let began = Instant::now();
+    let pace = Pace::new(description, plan, writer.people());
+    let mut report = Report::default();
+    let mut sent = 0;
+    while pace.total.is_none_or(|total| sent < total) {
+        if !wait_until(began + pace.due(sent), stop, &delivery)? {
+            break;
+        }
+        let is_bad = pace.is_bad(sent, plan.bad);
+        let message = if is_bad {
+            writer.bad(sent, report.bad)
+        } else {
+            writer.good(sent)
+        };
+        report.bad += u64::from(is_bad);
+        report.unknown += u64::from(message.is_unknown);
+        if let Some(each) = plan.each {
+            each(message.value);
+        }
+        if !delivery.send(&message, sent, stop)? {
+            break;
+        }
+        sent += 1;
+        if sent.is_multiple_of(TELL_EVERY) {
+            progress(sent);
+            delivery.serve(Duration::ZERO)?;
+        }
+    }
+    progress(sent);
+    delivery.finish(stop)?;
+    report.sent = delivery.delivered();
+    report.elapsed = began.elapsed();
+    Ok(report)
+}
+
+/// Sleeps until a message is due. Whether it should still be sent.
+fn wait_until(due: Instant, stop: &AtomicBool, delivery: &Delivery) -> Result<bool, Error> {
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(true);
+        }
+        delivery.serve(Duration::ZERO)?;
+        thread::sleep(left.clamp(TICK_MIN, TICK_MAX));
+    }
+}
+
+/// When each message is due, counted from the first.
+struct Pace {
+    total: Option<u64>,
+    step: Step,
+}
+
+enum Step {
+    AtOnce,
+    Rate(f64),
+    Bursts { size: u64, every: Duration },
+}
+
+impl Pace {
+    fn new(description: &Description, plan: &Plan, people: u64) -> Self {
+        let (step, total) = match plan.rate {
+            None => {
+                let (size, every) = (people, description.every);
+                (Step::Bursts { size, every }, Some(size * description.bursts))
+            }
+            Some(rate) if rate > 0.0 => (Step::Rate(rate), None),
+            Some(_) => (Step::AtOnce, None),
+        };
+        let total = plan.count.or(total);
+        Self { total, step }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
+    fn due(&self, index: u64) -> Duration {
+        match self.step {
+            Step::AtOnce => Duration::ZERO,
+            Step::Rate(rate) => Duration::from_secs_f64(index as f64 / rate),
+            Step::Bursts { size, every } => {
+                every.saturating_mul(u32::try_from(index / size.max(1)).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    /// Whether the message of an index is one of `bad` spread evenly over all.
+    fn is_bad(&self, index: u64, bad: u64) -> bool {
+        match self.total {
+            Some(total) => {
+                let share = |index: u64| u128::from(index) * u128::from(bad) / u128::from(total);
+                share(index + 1) > share(index)
+            }
+            None => index % BAD_EVERY == BAD_EVERY - 1 && index / BAD_EVERY < bad,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_messages_are_spread_over_all() {
+        for (total, bad) in [(10, 0), (10, 3), (10, 10), (500_000, 700), (3, 5)] {
+            let pace = Pace {
+                total: Some(total),
+                step: Step::AtOnce,
+            };
+            let found = (0..total).filter(|&index| pace.is_bad(index, bad)).count();
+            assert_eq!(found as u64, bad.min(total));
+        }
+    }
+
+    #[test]
+    fn a_pace_says_when_each_message_is_due() {
+        let bursts = Step::Bursts {
+            size: 11,
+            every: Duration::from_secs(10),
+        };
+        let cases = [
+            (Step::AtOnce, 5_000_000, 0),
+            (Step::Rate(1000.0), 2500, 2500),
+            (bursts, 10, 0),
+            (
+                Step::Bursts {
+                    size: 11,
+                    every: Duration::from_secs(10),
+                },
+                22,
+                20_000,
+            ),
+        ];
+        for (step, index, milliseconds) in cases {
+            let pace = Pace { total: None, step };
+            assert_eq!(pace.due(index), Duration::from_millis(milliseconds));
+        }
+    }
+}

@@ -3,6 +3,9 @@
 //! Cells are encoded as the CQL native protocol version 4 has them (section 6 of its
 //! specification); SQLite's sink decodes the same bytes. Nothing here knows who wrote them.
 
+mod duration;
+pub mod text;
+
 use std::sync::Arc;
 
 use crate::message::{Batch, Span, WriteTime};

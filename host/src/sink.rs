@@ -12,6 +12,7 @@ pub mod schema;
 pub mod sqlite;
 pub mod value;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +99,14 @@ impl Written {
     /// How far each partition is written.
     pub fn progress(&self) -> &[Progress] {
         &self.0
+    }
+
+    /// The same without some partitions: those that were taken from us while we wrote.
+    #[must_use]
+    pub fn without(mut self, released: &BTreeSet<i32>) -> Self {
+        self.0
+            .retain(|progress| !released.contains(&progress.span.partition));
+        self
     }
 
     fn of(batch: &Transformed) -> Self {

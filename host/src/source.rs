@@ -123,6 +123,21 @@ pub enum Error {
         /// The offset after the last.
         high: i64,
     },
+    /// What the broker holds at an offset is damaged.
+    #[error(
+        "partition {partition} of `{topic}` is damaged at offset {offset}: {source}; nothing was \
+         skipped"
+    )]
+    Corrupt {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that should be read next.
+        offset: i64,
+        /// What librdkafka says.
+        source: BoxError,
+    },
     /// The commit's metadata cannot be read.
     #[error("the group's commit for partition {partition}: {reason}")]
     Metadata {
@@ -149,9 +164,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broker { .. } | Self::NoTopic { .. } => true,
-            Self::Gap { .. } | Self::Metadata { .. } | Self::File { .. } | Self::Settings(_) => {
-                false
-            }
+            Self::Gap { .. }
+            | Self::Corrupt { .. }
+            | Self::Metadata { .. }
+            | Self::File { .. }
+            | Self::Settings(_) => false,
         }
     }
 }

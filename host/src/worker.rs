@@ -1,1 +1,428 @@
-//! The loop.
+//! The corridor: takes a batch from the source through the plugin into the sink, and records it.
+//!
+//! One thread, one batch in flight, nothing shared with other workers. This is the only place that
+//! tries again, and the only one that waits; while it waits it keeps its membership of the group.
+
+mod clock;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::{self, Checkpoint, Commit};
+use crate::message::{Batch, Span};
+use crate::pipeline::Control;
+use crate::plugin::{self, Instance};
+use crate::retry::Backoff;
+use crate::row::{Rows, Target, Transformed};
+use crate::sink::{self, Written};
+use crate::source::{self, Change, Limits, Source, Taken};
+use crate::telemetry::Stalls;
+
+pub use clock::Clock;
+
+/// How a worker goes about its batches.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How large a batch may grow.
+    pub limits: Limits,
+    /// The time from one batch's start to the next; `None` = a batch closes as soon as it can.
+    pub interval: Option<Duration>,
+    /// The pipeline's generation: how often its plugin or a lookup was replaced.
+    pub generation: u32,
+    /// Whether an error that a person must mend ends the work instead of holding it.
+    pub is_fatal_when_held: bool,
+    /// Whether rejected messages are kept. If not, they count as left out, with their code.
+    pub keeps_letters: bool,
+}
+
+/// The rooms of one worker.
+pub struct Rooms {
+    /// Where its messages come from.
+    pub source: Box<dyn Source>,
+    /// What turns them into rows.
+    pub plugin: Instance,
+    /// Where the rows go.
+    pub sink: sink::Room,
+    /// Where progress is kept.
+    pub checkpoint: Box<dyn Checkpoint>,
+    /// What the plugin declares, to prepare the sink again when the tables have changed.
+    pub targets: Vec<Target>,
+}
+
+/// What a worker tells about its work.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// It has subscribed, loaded the plugin and prepared its statements.
+    Ready,
+    /// Messages were taken from the source.
+    Taken {
+        /// How many.
+        messages: usize,
+    },
+    /// A batch is durable.
+    Done(Done),
+}
+
+/// A durable batch.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The offsets it covered.
+    pub spans: Vec<Span>,
+    /// How many messages have rows.
+    pub written: usize,
+    /// How many rows that were.
+    pub rows: usize,
+    /// How many messages were left out, by code.
+    pub filtered: Vec<(Arc<str>, usize)>,
+    /// How many messages became dead letters.
+    pub dead_letters: usize,
+    /// When its first message was taken.
+    pub began: Instant,
+    /// How long collecting, transforming and writing took.
+    pub phases: [Duration; 3],
+}
+
+/// How the work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything taken is written and committed.
+    Drained,
+    /// The grace period ended with a batch in flight: it will be read again.
+    Unfinished,
+}
+
+/// Why a worker stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its source cannot go on.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// Its plugin cannot go on.
+    #[error(transparent)]
+    Plugin(#[from] plugin::Error),
+    /// Its sink cannot go on.
+    #[error(transparent)]
+    Sink(#[from] sink::Error),
+    /// Its progress cannot be kept.
+    #[error(transparent)]
+    Checkpoint(#[from] checkpoint::Error),
+}
+
+/// The longest the worker leaves its source alone, so that it stays in the group.
+const SERVE_MAX: Duration = Duration::from_millis(100);
+/// How long to wait before trying again what a person must mend.
+const HELD: Duration = Duration::from_secs(5);
+/// So many messages at once mean a backlog, in which gathering more saves the database work.
+const BACKLOG_MIN: usize = 1_000;
+/// How long to wait for more messages in a backlog.
+const GATHER_MAX: Duration = Duration::from_millis(5);
+
+/// One worker. [`Worker::run`] is its life.
+pub struct Worker {
+    config: Config,
+    rooms: Rooms,
+    control: Arc<Control>,
+    reports: SyncSender<Report>,
+    clock: Clock,
+    /// The next offset to record of each partition that is ours.
+    positions: BTreeMap<i32, i64>,
+    /// The partitions that were taken from us while the batch in flight was on its way.
+    released: BTreeSet<i32>,
+    next_batch: Instant,
+    stalls: Stalls,
+}
+
+impl Worker {
+    /// A worker that has not begun.
+    pub fn new(
+        config: Config,
+        rooms: Rooms,
+        control: Arc<Control>,
+        reports: SyncSender<Report>,
+    ) -> Self {
+        let clock = Clock::new(config.generation);
+        let (positions, released) = (BTreeMap::new(), BTreeSet::new());
+        let (next_batch, stalls) = (Instant::now(), Stalls::default());
+        Self {
+            config,
+            rooms,
+            control,
+            reports,
+            clock,
+            positions,
+            released,
+            next_batch,
+            stalls,
+        }
+    }
+
+    /// Works until it is told to stop, the source ends, or something fails for good.
+    ///
+    /// # Errors
+    /// What it cannot mend by waiting.
+    pub fn run(mut self, topic: Arc<str>) -> Result<Ended, Error> {
+        let ended = self.work(&topic);
+        // What is written is committed even if the work failed: less to repeat.
+        let committed = self.rooms.checkpoint.commit(Commit::Now);
+        self.rooms.source.close();
+        let ended = ended?;
+        committed?;
+        Ok(ended)
+    }
+
+    fn work(&mut self, topic: &Arc<str>) -> Result<Ended, Error> {
+        loop {
+            let began = Instant::now();
+            let (batch, taken) = self.collect(topic.clone())?;
+            let collected = began.elapsed();
+            if !is_bare(&batch) {
+                self.report(Report::Taken {
+                    messages: batch.len(),
+                });
+                if self.carry(batch, began, collected)? == Ended::Unfinished {
+                    return Ok(Ended::Unfinished);
+                }
+            }
+            self.commit()?;
+            if taken == Taken::End || self.control.is_stopping() {
+                return Ok(Ended::Drained);
+            }
+        }
+    }
+
+    /// Collects a batch: what is there, or what comes until the interval ends.
+    fn collect(&mut self, topic: Arc<str>) -> Result<(Batch, Taken), Error> {
+        let mut batch = Batch::new(topic);
+        let mut last = Taken::Nothing;
+        let mut backoff = Backoff::default();
+        loop {
+            let wait = self.patience(&batch, last);
+            let Some(wait) = wait else { break };
+            let taken = match self.rooms.source.take(&mut batch, self.config.limits, wait) {
+                Ok(taken) => taken,
+                Err(error) if error.is_transient() => {
+                    self.stalls.waits("source", &error);
+                    self.changes(&mut batch);
+                    self.pause(backoff.wait().min(SERVE_MAX))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.stalls.goes_on("source");
+            self.changes(&mut batch);
+            last = taken;
+            let is_over = taken == Taken::End || self.control.is_stopping();
+            if is_over || (taken == Taken::Nothing && is_bare(&batch)) {
+                break;
+            }
+        }
+        if let Some(interval) = self.config.interval
+            && !is_bare(&batch)
+        {
+            self.next_batch = (self.next_batch + interval).max(Instant::now());
+        }
+        self.clock.stamp(&mut batch);
+        Ok((batch, last))
+    }
+
+    /// How long to wait for the next message of a batch; `None` = the batch is closed.
+    fn patience(&self, batch: &Batch, last: Taken) -> Option<Duration> {
+        let limits = self.config.limits;
+        if batch.len() >= limits.messages_max || batch.bytes_len() >= limits.bytes_max {
+            return None;
+        }
+        let is_bare = is_bare(batch);
+        if self.config.interval.is_some() {
+            let left = self.next_batch.saturating_duration_since(Instant::now());
+            return match (left.is_zero(), is_bare) {
+                (false, _) => Some(left.min(SERVE_MAX)),
+                (true, true) => Some(SERVE_MAX),
+                (true, false) => None,
+            };
+        }
+        match last {
+            _ if is_bare => Some(SERVE_MAX),
+            Taken::Some if batch.len() >= BACKLOG_MIN => Some(GATHER_MAX),
+            Taken::Some | Taken::Nothing | Taken::End => None,
+        }
+    }
+
+    /// Carries a batch through plugin and sink, however often the sink must be asked.
+    fn carry(&mut self, batch: Batch, began: Instant, collected: Duration) -> Result<Ended, Error> {
+        self.released.clear();
+        let started = Instant::now();
+        let transformed = Arc::new(self.rooms.plugin.apply(batch)?);
+        assert_eq!(
+            transformed.conservation_gap(),
+            0,
+            "every message has exactly one outcome"
+        );
+        let applied = started.elapsed();
+        let Some(outcome) = self.write(&transformed)? else {
+            return Ok(Ended::Unfinished);
+        };
+        let phases = [collected, applied, started.elapsed() - applied];
+        let mut done = done(&transformed, outcome.dead_letters, began, phases);
+        if !self.config.keeps_letters {
+            done.filtered
+                .extend(transformed.rejected.iter().map(|r| (r.code.clone(), 1)));
+            done.dead_letters -= transformed.rejected.len();
+        }
+        self.record(outcome.written);
+        self.report(Report::Done(done));
+        Ok(Ended::Drained)
+    }
+
+    /// Writes until everything is durable. `None`: the grace period ended first.
+    fn write(&mut self, batch: &Arc<Transformed>) -> Result<Option<sink::Outcome>, Error> {
+        let mut backoff = Backoff::default();
+        self.rooms.sink.start(batch);
+        loop {
+            match self.rooms.sink.poll(SERVE_MAX) {
+                Some(Ok(outcome)) => {
+                    self.stalls.goes_on("sink");
+                    return Ok(Some(outcome));
+                }
+                Some(Err(error)) => self.recover(error, &mut backoff)?,
+                None => {}
+            }
+            self.serve()?;
+            if self.control.is_grace_over() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits after a failed write, and starts it again.
+    fn recover(&mut self, error: sink::Error, backoff: &mut Backoff) -> Result<(), Error> {
+        self.stalls.waits("sink", &error);
+        if error.is_transient() {
+            self.pause(backoff.wait())?;
+        } else {
+            if self.config.is_fatal_when_held {
+                return Err(error.into());
+            }
+            self.pause(HELD)?;
+            if let Err(error) = self.rooms.sink.prepare(&self.rooms.targets) {
+                self.stalls.waits("sink", &error);
+            }
+        }
+        self.rooms.sink.resume();
+        Ok(())
+    }
+
+    /// Waits, but stays in the group, and ends early when the grace period does.
+    fn pause(&mut self, wait: Duration) -> Result<(), Error> {
+        let until = Instant::now() + wait;
+        loop {
+            self.serve()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.control.is_grace_over() {
+                return Ok(());
+            }
+            std::thread::park_timeout(left.min(SERVE_MAX));
+        }
+    }
+
+    /// Keeps the membership. What the group takes from us now is fenced off the batch in flight.
+    fn serve(&mut self) -> Result<(), Error> {
+        match self.rooms.source.serve() {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => self.stalls.waits("source", &error),
+            Err(error) => return Err(error.into()),
+        }
+        for change in self.rooms.source.changes() {
+            if let Change::Released { partition } = change {
+                self.released.insert(partition);
+            }
+            self.note(change);
+        }
+        Ok(())
+    }
+
+    fn changes(&mut self, batch: &mut Batch) {
+        for change in self.rooms.source.changes() {
+            if let Change::Released { partition } = change {
+                batch.release(|released| released == partition);
+            }
+            self.note(change);
+        }
+    }
+
+    fn note(&mut self, change: Change) {
+        match change {
+            Change::Assigned {
+                partition,
+                start,
+                write_time,
+            } => {
+                tracing::info!(partition, start, "partition assigned");
+                self.clock.resume(partition, write_time);
+                self.positions.insert(partition, start);
+            }
+            Change::Released { partition } => {
+                tracing::info!(partition, "partition released");
+                self.clock.forget(partition);
+                self.positions.remove(&partition);
+            }
+        }
+    }
+
+    fn record(&mut self, written: Written) {
+        let written = written.without(&self.released);
+        for progress in written.progress() {
+            self.positions
+                .insert(progress.span.partition, progress.span.end);
+        }
+        self.rooms.checkpoint.record(&written);
+    }
+
+    /// Commits about once a second, and at once where `--once` waits for nothing else.
+    fn commit(&mut self) -> Result<(), Error> {
+        let reached: Vec<i32> = self.control.ends().reached_by(&self.positions);
+        let when = if reached.is_empty() {
+            Commit::IfDue
+        } else {
+            Commit::Now
+        };
+        match self.rooms.checkpoint.commit(when) {
+            Ok(()) => self.control.ends().finish(&reached),
+            // The offsets are kept for the next turn: the work goes on, a restart repeats more.
+            Err(error) => tracing::warn!(%error, "commit failed"),
+        }
+        if self.control.ends().is_finished() {
+            self.control.stop();
+        }
+        Ok(())
+    }
+
+    fn report(&self, report: Report) {
+        // Nobody listens any more only when the process is about to end.
+        let _ = self.reports.send(report);
+    }
+}
+
+/// Whether a batch has neither messages nor offsets to commit.
+fn is_bare(batch: &Batch) -> bool {
+    batch.is_empty() && batch.spans().is_empty()
+}
+
+fn done(batch: &Transformed, dead_letters: usize, began: Instant, phases: [Duration; 3]) -> Done {
+    let refused = dead_letters - batch.rejected.len();
+    let filtered = batch
+        .filtered
+        .iter()
+        .map(|f| (f.code.clone(), f.messages))
+        .collect();
+    Done {
+        spans: batch.spans().to_vec(),
+        written: batch.written - refused,
+        rows: batch.rows.iter().map(Rows::len).sum(),
+        filtered,
+        dead_letters,
+        began,
+        phases,
+    }
+}

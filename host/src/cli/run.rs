@@ -1,1 +1,128 @@
-//! The verb `run`.
+//! `host run`, or `host` without a verb: a pipeline from a source to a sink.
+
+pub mod assemble;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::{exit, name_and_file};
+use crate::pipeline::{self, Control};
+use crate::source::kafka::Start;
+use crate::telemetry::{Format, Progress, grouped};
+use crate::worker::{Ended, Report};
+
+/// What `host run` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The plugin: a component, a core module or .wat, or a pipeline that the binary carries
+    #[arg(long, value_name = "FILE")]
+    pub plugin: String,
+    /// The pipeline's configuration; by default beside the plugin, or the carried one
+    #[arg(long, value_name = "pipeline.toml")]
+    pub config: Option<PathBuf>,
+    /// Brokers to begin with [default: localhost:29092]
+    #[arg(long, value_name = "HOST:PORT,..")]
+    pub brokers: Option<String>,
+    /// The topic to read [default: the pipeline's]
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// The consumer group [default: sluice-<pipeline>]
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Where a group begins that has never committed: earliest, latest, or a time
+    #[arg(long, value_name = "WHERE", default_value = "earliest")]
+    pub start: Start,
+    /// Reference data
+    #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
+    pub lookup: Vec<(String, PathBuf)>,
+    /// Cassandra nodes to begin with [default: localhost:9042]
+    #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',')]
+    pub cassandra: Vec<String>,
+    /// The keyspace of the pipeline's tables [default: the pipeline's]
+    #[arg(long)]
+    pub keyspace: Option<String>,
+    /// Where rows go: cassandra, sqlite:DIR, or none
+    #[arg(long, default_value = "cassandra")]
+    pub sink: assemble::SinkKind,
+    /// Where messages come from: kafka, a file of which each line is a message's value, or -
+    #[arg(long, value_name = "kafka|FILE.jsonl|-", default_value = "kafka")]
+    pub source: assemble::SourceKind,
+    /// The time from one batch to the next, as 30s [default: batches close as soon as they can]
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub interval: Option<Duration>,
+    /// How many workers [default: as many as cores, but no more than partitions]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Work up to the end as it stands now, then exit
+    #[arg(long)]
+    pub once: bool,
+    /// How progress is shown
+    #[arg(long, value_name = "text|json", default_value = "text", value_parser = format)]
+    pub progress: Format,
+    /// How long draining may take after SIGTERM or SIGINT
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    pub grace: Duration,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err("expected text or json".to_owned()),
+    }
+}
+
+/// Runs a pipeline until its source ends or a signal comes.
+///
+/// # Errors
+/// Whatever no waiting mends.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stop = super::exit_flag()?;
+    let assembled = assemble::assemble(&args, &stop)?;
+    let control = Arc::new(Control::new(stop, assembled.ends));
+    let topic = assembled.plan.topic.clone();
+    let mut progress = Progress::new(args.progress, topic.clone(), &assembled.group);
+    let workers = assembled.plan.workers;
+    let mut ready = 0;
+    let began = Instant::now();
+    let ended = pipeline::run(assembled.plan, &control, &mut |report| {
+        if matches!(report, Some(Report::Ready)) {
+            ready += 1;
+            if ready == workers {
+                let started_ms = assembled.began.elapsed().as_millis();
+                tracing::info!(%topic, group = assembled.group, workers, started_ms, "ready");
+            }
+        }
+        progress.observe(report);
+    });
+    progress.finish();
+    tell_totals(&progress, began, args.progress)?;
+    match ended? {
+        Ended::Drained => Ok(ExitCode::SUCCESS),
+        Ended::Unfinished => {
+            tracing::warn!("the grace period ended with a batch in flight: it will be read again");
+            Ok(exit::TEMPORARY.into())
+        }
+    }
+}
+
+/// Prints the conservation line, where it does not disturb a program that reads JSON.
+fn tell_totals(progress: &Progress, began: Instant, format: Format) -> anyhow::Result<()> {
+    use std::io::Write;
+    let totals = progress.totals();
+    let seconds = began.elapsed().as_secs_f64();
+    let line = format!(
+        "{} ({} rows, {seconds:.1} s)",
+        totals.conservation(),
+        grouped(totals.rows)
+    );
+    match format {
+        Format::Json => writeln!(std::io::stderr(), "{line}"),
+        Format::Text | Format::Quiet => writeln!(std::io::stdout(), "{line}"),
+    }
+    .context("standard output cannot be written")
+}

@@ -1,1 +1,474 @@
 //! A Kafka topic as a source: one member of a consumer group.
+//!
+//! All partitions flow into one queue, which is drained many messages a call. librdkafka's hooks
+//! note what is assigned and revoked; starts are resolved here, between two batches. What is written
+//! comes back through the [`Committer`], because only a member may commit.
+
+mod commit;
+mod failure;
+mod group;
+mod meta;
+mod native;
+mod settings;
+mod start;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+pub use self::commit::Committer;
+use self::failure::Trouble;
+use self::group::{Consumer, Group, Progress};
+pub use self::meta::Meta;
+use self::native::Inbox;
+pub use self::start::Start;
+use self::start::{Settled, Topic};
+use crate::checkpoint;
+use crate::message::{Batch, Message};
+use crate::source::{Change, Error, Limits, Source, Taken};
+
+/// How long a rebalance may wait while we wait for messages.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// The most events of librdkafka's own served in one turn; each takes a call.
+const EVENTS_MAX: usize = 8;
+
+/// How soon starts that could not be resolved are asked for again.
+const SETTLE_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long leaving the group may take before it is left behind.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How a topic is read.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Where the brokers are: `host:port`, separated by commas.
+    pub brokers: String,
+    /// The topic.
+    pub topic: String,
+    /// The consumer group.
+    pub group: String,
+    /// Where the group's first start begins.
+    pub start: Start,
+    /// Whether a span should reach to the partition's end, over what is no message there.
+    pub once: bool,
+    /// More of librdkafka's settings, but those our promises rest on.
+    pub properties: BTreeMap<String, String>,
+    /// What travels with each commit.
+    pub member: Meta,
+}
+
+/// A member of a consumer group.
+pub struct Kafka {
+    inbox: Option<Inbox>,
+    brokers: String,
+    topic: String,
+    start: Start,
+    /// The next offset of each partition that is read.
+    positions: BTreeMap<i32, i64>,
+    headers: Vec<u8>,
+    trouble: Trouble,
+    /// What was found and not reported yet.
+    found: Vec<Error>,
+    polled: Option<Instant>,
+    settle_at: Instant,
+}
+
+/// Subscribes to a topic, as one member of its group. It does not wait for the brokers.
+///
+/// # Errors
+/// When librdkafka refuses a setting.
+pub fn open(config: &Config) -> Result<(Kafka, checkpoint::kafka::Kafka), Error> {
+    let size = meta::write(&config.member, Some(i64::MAX)).len();
+    if size > meta::BYTES_MAX {
+        let reason = format!(
+            "the digests of so many lookups take {size} bytes of a commit, and Kafka stores {}",
+            meta::BYTES_MAX
+        );
+        return Err(Error::Settings(reason.into()));
+    }
+    let consumer: Consumer = settings::member(config)?
+        .create_with_context(Group::new(&config.topic, &config.member))
+        .map_err(|error| Error::Settings(error.into()))?;
+    consumer
+        .subscribe(&[&config.topic])
+        .map_err(|error| Error::Settings(error.into()))?;
+    let consumer = Arc::new(consumer);
+    let committer = Committer::new(&consumer);
+    let source = Kafka {
+        inbox: Some(Inbox::new(consumer)),
+        brokers: config.brokers.clone(),
+        topic: config.topic.clone(),
+        start: config.start,
+        positions: BTreeMap::new(),
+        headers: Vec::new(),
+        trouble: Trouble::default(),
+        found: Vec::new(),
+        polled: None,
+        settle_at: Instant::now(),
+    };
+    Ok((source, checkpoint::kafka::Kafka::new(committer)))
+}
+
+/// The topic's partitions, each with its first offset and the one after its last stable message.
+///
+/// # Errors
+/// When the brokers do not answer, or there is no such topic.
+pub fn partitions(config: &Config) -> Result<Vec<(i32, i64, i64)>, Error> {
+    let client = ask(&settings::client(config)?)?;
+    let topic = Topic {
+        client: &client,
+        brokers: &config.brokers,
+        topic: &config.topic,
+    };
+    let partitions = topic.partitions()?.into_iter();
+    partitions
+        .map(|partition| {
+            let (low, end) = topic.ends(partition)?;
+            Ok((partition, low, end))
+        })
+        .collect()
+}
+
+/// What the group has committed for each partition, whoever owns it; `None` = nothing.
+///
+/// # Errors
+/// As [`partitions`].
+pub fn committed(config: &Config) -> Result<Vec<(i32, Option<i64>)>, Error> {
+    let mut settings = settings::client(config)?;
+    settings.set("group.id", &config.group);
+    let client = ask(&settings)?;
+    let topic = Topic {
+        client: &client,
+        brokers: &config.brokers,
+        topic: &config.topic,
+    };
+    let commits = topic.commits(&topic.partitions()?)?.into_iter();
+    Ok(commits
+        .map(|(partition, offset, _)| (partition, offset))
+        .collect())
+}
+
+/// How many members the group has now.
+///
+/// # Errors
+/// When the brokers do not answer.
+pub fn members(config: &Config) -> Result<usize, Error> {
+    let client = ask(&settings::client(config)?)?;
+    let groups = client
+        .fetch_group_list(Some(&config.group), start::ASK_WAIT_MAX)
+        .map_err(|error| failure::of(error, &config.brokers, &config.topic))?;
+    Ok(groups
+        .groups()
+        .iter()
+        .map(|group| group.members().len())
+        .sum())
+}
+
+fn ask(settings: &ClientConfig) -> Result<BaseConsumer, Error> {
+    settings
+        .create()
+        .map_err(|error| Error::Settings(error.into()))
+}
+
+impl Kafka {
+    /// How many messages are between what is written and the end of the log, in each partition.
+    pub fn lag(&self) -> Vec<(i32, i64)> {
+        let Some(inbox) = &self.inbox else {
+            return Vec::new();
+        };
+        let state = inbox.consumer().context().state();
+        let owned = state.owned.iter();
+        owned
+            .filter_map(|(&partition, progress)| {
+                let end = inbox.known_end(&self.topic, partition)?;
+                Some((partition, (end - progress.written).max(0)))
+            })
+            .collect()
+    }
+
+    fn inbox(&mut self) -> &mut Inbox {
+        self.inbox
+            .as_mut()
+            .expect("a source that was closed is not asked again")
+    }
+
+    /// Serves librdkafka's hooks and settles what they brought.
+    fn turn(&mut self, wait: Duration) -> Result<(), Error> {
+        self.polled = Some(Instant::now());
+        let mut wait = wait;
+        for _ in 0..EVENTS_MAX {
+            let consumer = self.inbox().consumer().clone();
+            match consumer.poll(std::mem::take(&mut wait)) {
+                None => {}
+                Some(Ok(message)) => {
+                    unreachable!("{message:?} came past the queue of all partitions")
+                }
+                Some(Err(error)) if failure::is_news(&error) => {
+                    consumer.context().state().is_connected = false;
+                    let error = failure::of(error, &self.brokers, &self.topic);
+                    self.trouble.report(error)?;
+                }
+                Some(Err(error)) => tracing::debug!(%error, "kafka"),
+            }
+        }
+        self.forget_released();
+        self.settle()?;
+        if self.trouble.is_known() && self.inbox().consumer().context().state().is_connected {
+            self.trouble.clear(&self.topic);
+        }
+        Ok(())
+    }
+
+    fn forget_released(&mut self) {
+        let inbox = self.inbox.as_mut().expect("as in `inbox`");
+        let state = inbox.consumer().context().clone();
+        let state = state.state();
+        self.positions.retain(|partition, _| {
+            let is_owned = state.owned.contains_key(partition);
+            if !is_owned {
+                inbox.discard(*partition);
+            }
+            is_owned
+        });
+    }
+
+    /// Finds out where newly assigned partitions start, and lets librdkafka read them.
+    fn settle(&mut self) -> Result<(), Error> {
+        let inbox = self.inbox.as_ref().expect("as in `inbox`");
+        let consumer = inbox.consumer().clone();
+        let pending = consumer.context().state().pending.clone();
+        if pending.is_empty() || Instant::now() < self.settle_at {
+            return Ok(());
+        }
+        self.settle_at = Instant::now() + SETTLE_AGAIN;
+        let settled = start::settle(&consumer, &self.brokers, self.start, &pending);
+        let (ready, refused) = match settled {
+            Ok(Settled::Ready(ready, refused)) => (ready, refused),
+            Ok(Settled::Waiting) => return Ok(()),
+            Err(error) => return self.trouble.report(error),
+        };
+        self.settle_at = Instant::now();
+        self.found.extend(refused);
+        let mut list = TopicPartitionList::with_capacity(ready.len());
+        for from in &ready {
+            inbox.forward(&self.topic, from.partition);
+            list.add_partition_offset(&self.topic, from.partition, Offset::Offset(from.offset))
+                .map_err(|error| Error::Settings(error.into()))?;
+        }
+        if let Err(error) = consumer.incremental_assign(&list) {
+            let error = failure::of(error, &self.brokers, &self.topic);
+            return self.trouble.report(error);
+        }
+        let mut state = consumer.context().state();
+        state.pending.clear();
+        for from in ready {
+            let (partition, start) = (from.partition, from.offset);
+            let progress = Progress {
+                written: start,
+                write_time: from.write_time,
+                committed: Some(start),
+            };
+            state.owned.insert(partition, progress);
+            self.positions.insert(partition, start);
+            state.changes.push(Change::Assigned {
+                partition,
+                start,
+                write_time: from.write_time,
+            });
+        }
+        self.trouble.clear(&self.topic);
+        Ok(())
+    }
+
+    fn has_changes(&mut self) -> bool {
+        let state = self.inbox().consumer().context().state();
+        !state.changes.is_empty()
+    }
+
+    /// Copies what is there into the batch. Whether there was something.
+    fn collect(&mut self, batch: &mut Batch, limits: Limits, wait: Duration) -> bool {
+        let mut has_some = false;
+        loop {
+            let room = limits.messages_max.saturating_sub(batch.len());
+            let wait = if has_some { Duration::ZERO } else { wait };
+            if room == 0 || !self.inbox().fill(room, wait) {
+                return has_some;
+            }
+            let (is_full, took) = self.hand_out(batch, limits);
+            has_some |= took;
+            if is_full {
+                return has_some;
+            }
+        }
+    }
+
+    /// Hands out what the inbox holds: whether the batch is full, and whether it grew.
+    fn hand_out(&mut self, batch: &mut Batch, limits: Limits) -> (bool, bool) {
+        let inbox = self.inbox.as_mut().expect("as in `inbox`");
+        let mut took = false;
+        while let Some(received) = inbox.peek() {
+            let (partition, offset) = (received.partition(), received.offset());
+            let Some(position) = self.positions.get_mut(&partition) else {
+                inbox.advance();
+                continue;
+            };
+            match received.error() {
+                None => {
+                    let (key, value) = (received.key(), received.value());
+                    self.headers.clear();
+                    received.pack_headers(&mut self.headers);
+                    let message = Message {
+                        partition,
+                        offset,
+                        timestamp: received.timestamp(),
+                        key,
+                        value,
+                        headers: &self.headers,
+                    };
+                    let size = [key, value].into_iter().flatten().map(<[u8]>::len);
+                    let size = batch.bytes_len() + size.sum::<usize>() + self.headers.len();
+                    let is_full = batch.len() >= limits.messages_max || size > limits.bytes_max;
+                    if is_full && !batch.is_empty() {
+                        return (true, took);
+                    }
+                    if offset >= *position {
+                        // What lies between is no message: aborted, a marker, or compacted away.
+                        batch.cover(partition, *position, offset);
+                        batch.push(&message);
+                        *position = offset + 1;
+                        took = true;
+                    }
+                }
+                Some(RDKafkaErrorCode::PartitionEOF) => {
+                    if offset > *position {
+                        batch.cover(partition, *position, offset);
+                        *position = offset;
+                        took = true;
+                    }
+                }
+                Some(code) => {
+                    let wanted = *position;
+                    inbox.advance();
+                    self.stop(partition, wanted, code);
+                    return (false, took);
+                }
+            }
+            inbox.advance();
+        }
+        (false, took)
+    }
+
+    /// Notes why a partition cannot go on. It stays ours, so that nobody else runs into the same.
+    fn stop(&mut self, partition: i32, wanted: i64, code: RDKafkaErrorCode) {
+        let consumer = self.inbox().consumer().clone();
+        let topic = self.topic.clone();
+        let error = match code {
+            RDKafkaErrorCode::AutoOffsetReset => {
+                let ends = consumer.fetch_watermarks(&topic, partition, start::ASK_WAIT_MAX);
+                let (low, high) = ends.unwrap_or((-1, -1));
+                Error::Gap {
+                    topic,
+                    partition,
+                    wanted,
+                    low,
+                    high,
+                }
+            }
+            RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression => Error::Corrupt {
+                topic,
+                partition,
+                offset: wanted,
+                source: Box::new(code),
+            },
+            // It mends itself, and librdkafka goes on where it was.
+            _ => {
+                let error = KafkaError::MessageConsumption(code);
+                let error = failure::of(error, &self.brokers, &topic);
+                self.found.extend(self.trouble.report(error).err());
+                return;
+            }
+        };
+        self.positions.remove(&partition);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        if let Err(error) = consumer.pause(&list) {
+            tracing::debug!(%error, partition, "a stopped partition is still fetched");
+        }
+        self.inbox().discard(partition);
+        self.found.push(error);
+    }
+
+    fn report(&mut self) -> Result<(), Error> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        Err(self.found.remove(0))
+    }
+}
+
+impl Source for Kafka {
+    fn take(&mut self, batch: &mut Batch, limits: Limits, wait: Duration) -> Result<Taken, Error> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let slice = rest.min(SLICE);
+            // With nothing to read, what is waited for is an assignment.
+            let is_idle = self.positions.is_empty();
+            if is_idle || self.polled.is_none_or(|at| at.elapsed() >= SLICE) {
+                self.turn(if is_idle { slice } else { Duration::ZERO })?;
+            }
+            self.report()?;
+            if self.has_changes() {
+                return Ok(Taken::Nothing);
+            }
+            if self.collect(batch, limits, if is_idle { Duration::ZERO } else { slice }) {
+                self.trouble.clear(&self.topic);
+                return Ok(Taken::Some);
+            }
+            self.report()?;
+            if rest.is_zero() {
+                return Ok(Taken::Nothing);
+            }
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), Error> {
+        self.turn(Duration::ZERO)?;
+        self.report()
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        let consumer = self.inbox().consumer();
+        std::mem::take(&mut consumer.context().state().changes)
+    }
+
+    fn close(&mut self) {
+        let Some(inbox) = self.inbox.take() else {
+            return;
+        };
+        inbox.consumer().context().forget_commit();
+        let (closed, waiting) = mpsc::channel();
+        // Leaving asks the coordinator and can hang: then the process goes on without it.
+        thread::spawn(move || {
+            drop(inbox);
+            // The receiver is gone when this took too long, and nobody needs to know.
+            let _: Result<(), mpsc::SendError<()>> = closed.send(());
+        });
+        if waiting.recv_timeout(CLOSE_WAIT_MAX).is_err() {
+            tracing::warn!("leaving the group takes too long; it will notice by itself");
+        }
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,1 +1,114 @@
-//! The whole binary against the real servers.
+//! The whole binary against the real servers: what is sent is what stands in the table, also when
+//! it is killed, and when two of it share the work.
+#![cfg(feature = "servers")]
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use crate::support::wait_until;
+use world::{Child, World, play};
+
+/// How many messages a test sends.
+const MESSAGES: usize = 10_000;
+/// So few a batch that a test's messages make many batches.
+const SMALL_BATCH: [(&str, &str); 1] = [("SLUICE_BATCH__MESSAGES_MAX", "200")];
+
+#[test]
+fn what_is_sent_is_what_stands_in_the_table() {
+    let world = World::new("sent");
+    world.send((0..MESSAGES).map(play));
+    let bad = [
+        "",
+        "not JSON",
+        r#"{"name": "A", "song": 7, "timestamp": 1}"#,
+    ]
+    .map(str::to_owned);
+    world.send(bad.into_iter());
+
+    let output = world.run_once();
+    let conservation = "in 10,003 = written 10,000 + filtered 0 + dead letters 3 + pending 0";
+    assert!(output.contains(conservation), "{output}");
+    assert_eq!(world.rows(), world::expected(0..MESSAGES));
+    assert_eq!(world.dead_letters(), ["bad_json", "bad_json", "wrong_type"]);
+
+    // Nothing is left to do, and doing nothing changes nothing.
+    let output = world.run_once();
+    assert!(output.contains("in 0 = written 0"), "{output}");
+    assert_eq!(world.rows(), world::expected(0..MESSAGES));
+}
+
+#[test]
+fn after_kill_9_the_table_is_the_same() {
+    let world = World::new("killed");
+    world.send((0..MESSAGES).map(play));
+    for part in 1..=2 {
+        let mut child = world.start(&SMALL_BATCH);
+        wait_until("a part of the messages", || {
+            child.messages() >= MESSAGES * part / 4
+        });
+        child.kill();
+        assert!(
+            world.rows().len() < MESSAGES,
+            "it was done before it was killed"
+        );
+    }
+    world.run_once();
+    assert_eq!(world.rows(), world::expected(0..MESSAGES));
+}
+
+#[test]
+fn two_processes_of_a_group_lose_nothing_and_repeat_nothing() {
+    let world = World::new("shared");
+    let part = MESSAGES / 4;
+    let send = |number: usize| world.send((number * part..(number + 1) * part).map(play));
+
+    let mut first = world.start(&SMALL_BATCH);
+    send(0);
+    wait_until("the first to have all", || first.messages() == part);
+    let mut second = world.start(&SMALL_BATCH);
+    send(1);
+    // Messages keep coming until the second has a share of them: the group is in no hurry.
+    let mut sent = 2 * part;
+    wait_until("the second to have some", || {
+        world.send((sent..sent + 100).map(play));
+        sent += 100;
+        second.messages() > 0
+    });
+    wait_until("both to have all", || {
+        first.messages() + second.messages() >= sent
+    });
+    assert_eq!(second.stop(), Some(0));
+    world.send((sent..sent + part).map(play));
+    sent += part;
+    wait_until("the first to have the rest", || {
+        first.messages() + second.messages() >= sent
+    });
+    assert_eq!(first.stop(), Some(0));
+
+    assert_eq!(
+        first.messages() + second.messages(),
+        sent,
+        "committed messages were repeated"
+    );
+    assert_eq!(world.rows(), world::expected(0..sent));
+    assert_eq!(
+        world.committed(),
+        i64::try_from(sent).expect("a test is small")
+    );
+    let shares: BTreeMap<_, _> =
+        [("first", first.messages()), ("second", second.messages())].into();
+    assert!(shares.values().all(|share| *share > 0), "{shares:?}");
+}
+
+#[test]
+fn a_missing_table_is_told_with_the_command_that_mends_it() {
+    let world = World::new("bare");
+    world.drop_table();
+    let mut child: Child = world.start(&[]);
+    assert_eq!(child.wait(), Some(78));
+    let said = child.said();
+    for word in ["records", "schema apply spotify"] {
+        assert!(said.contains(word), "{said}");
+    }
+}

@@ -1,1 +1,59 @@
-//! The pipelines that the host carries.
+//! The pipelines that the host carries, so that it runs them with nothing beside it.
+//!
+//! Every folder of `plugins/` with a `pipeline.toml` is one; `build.rs` finds them, builds their
+//! plugins for WebAssembly and puts all they need in here.
+
+/// A pipeline, whole.
+#[derive(Clone, Copy)]
+pub struct Pipeline {
+    /// Its name: that of its folder.
+    pub name: &'static str,
+    /// The plugin, as a core module: the host makes a component of it.
+    pub module: &'static [u8],
+    /// Its `pipeline.toml`.
+    pub config: &'static str,
+    /// Its keyspace and tables: `cql/<name>/schema.cql`.
+    pub schema: &'static str,
+    /// What can be asked of its tables: `cql/<name>/queries.cql`.
+    pub queries: &'static str,
+    /// Messages to try it with, one a line: its `samples.jsonl`.
+    pub samples: &'static [u8],
+    /// The reference data that its `pipeline.toml` names: each lookup's name, and the CSV.
+    pub lookups: &'static [(&'static str, &'static [u8])],
+}
+
+include!(concat!(env!("OUT_DIR"), "/pipelines.rs"));
+
+/// The pipeline of a name.
+pub fn pipeline(name: &str) -> Option<&'static Pipeline> {
+    PIPELINES.iter().find(|pipeline| pipeline.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pipeline_is_whole() {
+        assert!(!PIPELINES.is_empty());
+        for carried in PIPELINES {
+            let name = carried.name;
+            assert_eq!(&carried.module[..4], b"\0asm", "{name}");
+            assert!(
+                carried.module.len() < 200_000,
+                "{name} is {} bytes",
+                carried.module.len()
+            );
+            assert!(
+                carried.config.contains(&format!("name = \"{name}\"")),
+                "{name}"
+            );
+            assert!(carried.samples.ends_with(b"\n"), "{name}");
+            assert_eq!(
+                pipeline(name).map(|found| found.module),
+                Some(carried.module)
+            );
+        }
+        assert!(pipeline("nobody").is_none());
+    }
+}

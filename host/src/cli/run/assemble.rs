@@ -1,0 +1,450 @@
+//! From flags and configuration to a [`Plan`]: which rooms a pipeline is made of.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::Args;
+use crate::config::{self, DeadLetters, Found, Verdict};
+use crate::lookup::{self, Lookup};
+use crate::pipeline::{Ends, Opened, Plan};
+use crate::plugin::{self, Plugin};
+use crate::retry::Backoff;
+use crate::sink::{self, Room, cassandra, dead_letter, none, sqlite};
+use crate::source::{self, Limits, kafka, replay};
+use crate::telemetry::Stalls;
+use crate::{checkpoint, worker};
+
+/// Where rows go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// Into Cassandra.
+    Cassandra,
+    /// Into SQLite databases of a directory.
+    Sqlite(PathBuf),
+    /// Nowhere: to measure the rest.
+    None,
+}
+
+impl FromStr for SinkKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.strip_prefix("sqlite:")) {
+            ("cassandra", _) => Ok(Self::Cassandra),
+            ("none", _) => Ok(Self::None),
+            (_, Some(directory)) if !directory.is_empty() => Ok(Self::Sqlite(directory.into())),
+            (_, _) => Err("expected cassandra, sqlite:DIR or none".to_owned()),
+        }
+    }
+}
+
+/// Where messages come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A topic.
+    Kafka,
+    /// A file's lines; `-` is standard input.
+    File(PathBuf),
+}
+
+impl FromStr for SourceKind {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "kafka" {
+            Self::Kafka
+        } else {
+            Self::File(text.into())
+        })
+    }
+}
+
+/// A pipeline ready to run.
+pub struct Assembled {
+    /// What it is made of.
+    pub plan: Plan,
+    /// What `--once` works up to.
+    pub ends: Ends,
+    /// The consumer group.
+    pub group: String,
+    /// When assembling began.
+    pub began: Instant,
+}
+
+/// Puts a pipeline together.
+///
+/// # Errors
+/// What is missing or wrong, before anything is read.
+pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
+    let began = Instant::now();
+    let found = config::find(&args.plugin, args.config.as_deref(), own_name)?;
+    let plugin = Plugin::load(&found.name, &found.bytes, &plugin_config(&found)?)?;
+    let lookups = lookups(args, &found, &plugin)?;
+    let description = plugin.description();
+    let (name, version) = (description.name.clone(), description.version.clone());
+    let origin = dead_letter::Origin {
+        name,
+        version,
+        digest: plugin.digest().to_owned(),
+    };
+    let group = args
+        .group
+        .clone()
+        .or_else(|| found.file.kafka.group.clone());
+    let group = group.unwrap_or_else(|| format!("sluice-{}", found.file.name));
+
+    let (source, ends, partitions, topic) = match &args.source {
+        SourceKind::Kafka => {
+            let config = kafka_config(args, &found, &plugin, &lookups, &group);
+            let topic = config.topic.clone();
+            let partitions = partitions(&config, stop)?;
+            let ends = partitions
+                .iter()
+                .map(|&(partition, _, end)| (partition, end))
+                .collect();
+            let ends = if args.once {
+                Ends::new(ends)
+            } else {
+                Ends::default()
+            };
+            let open = move || -> Result<Opened, source::Error> {
+                let (source, checkpoint) = kafka::open(&config)?;
+                Ok((Box::new(source), Box::new(checkpoint)))
+            };
+            (boxed(open), ends, partitions.len(), topic)
+        }
+        SourceKind::File(path) => {
+            let topic = args.topic.clone().unwrap_or_else(|| file_topic(path));
+            (
+                file_source(path.clone(), topic.clone()),
+                Ends::default(),
+                1,
+                topic,
+            )
+        }
+    };
+    let is_finite = args.once || args.source != SourceKind::Kafka;
+    let sink = sink_opener(args, &found, origin, &topic)?;
+    let workers = match &args.sink {
+        // SQLite has one writer.
+        SinkKind::Sqlite(_) => 1,
+        SinkKind::Cassandra | SinkKind::None => workers(args.workers, partitions),
+    };
+    let plan = Plan {
+        topic: topic.into(),
+        workers,
+        worker: worker_config(args, &found, is_finite),
+        plugin,
+        lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),
+        source,
+        sink,
+        grace: args.grace,
+    };
+    Ok(Assembled {
+        plan,
+        ends,
+        group,
+        began,
+    })
+}
+
+type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
+type SinkOpener = Box<dyn Fn() -> Result<Room, sink::Error> + Send + Sync>;
+
+fn boxed(open: impl Fn() -> Result<Opened, source::Error> + Send + Sync + 'static) -> SourceOpener {
+    Box::new(open)
+}
+
+/// The name a plugin gives itself, to find the pipeline it is for.
+fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
+    let config = plugin::Config {
+        cache: config::cache_directory(),
+        ..Default::default()
+    };
+    Ok(Plugin::load(name, bytes, &config)?
+        .description()
+        .name
+        .clone())
+}
+
+/// The plugin room's configuration.
+///
+/// # Errors
+/// If the pipeline's `[plugin.config]` cannot be written as JSON.
+pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
+    let section = &found.file.plugin;
+    let defaults = plugin::Limits::default();
+    let limits = plugin::Limits {
+        memory_max: section.limits.memory_max.unwrap_or(defaults.memory_max),
+        output_max: section.limits.output_max.unwrap_or(defaults.output_max),
+        call_max: section.limits.call_max.unwrap_or(defaults.call_max),
+        ..defaults
+    };
+    let filtered = found
+        .file
+        .rejections
+        .iter()
+        .filter(|(_, verdict)| **verdict == Verdict::Filter);
+    Ok(plugin::Config {
+        limits,
+        cache: config::cache_directory(),
+        filter_codes: filtered.map(|(code, _)| code.clone()).collect(),
+        config: serde_json::to_string(&section.config).context("[plugin.config]")?,
+    })
+}
+
+/// Reads the reference data that the plugin declares.
+fn lookups(
+    args: &Args,
+    found: &Found,
+    plugin: &Plugin,
+) -> anyhow::Result<Vec<(String, Arc<Lookup>)>> {
+    let declared = &plugin.description().lookups;
+    if let Some((name, _)) = args
+        .lookup
+        .iter()
+        .find(|(name, _)| !declared.iter().any(|declared| declared.name == *name))
+    {
+        let known: Vec<_> = declared
+            .iter()
+            .map(|declared| declared.name.as_str())
+            .collect();
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let reason = format!("--lookup {name}=..: the plugin has no such lookup, but: {known}");
+        return Err(config::Error::Setting(reason).into());
+    }
+    let read = |declared: &lookup::Declared| {
+        let flag = args
+            .lookup
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == declared.name);
+        let flag = flag.map(|(_, path)| path.as_path());
+        let (label, bytes) = config::lookup_bytes(found, &declared.name, flag)?;
+        let header = found
+            .file
+            .lookups
+            .get(&declared.name)
+            .is_none_or(|section| section.header);
+        let lookup = Lookup::read(&label, &bytes, declared, &lookup::Options { header })?;
+        let (rows, duplicates) = (lookup.len(), lookup.duplicates());
+        tracing::info!(
+            lookup = declared.name,
+            from = label,
+            rows,
+            duplicates,
+            "lookup read"
+        );
+        Ok((declared.name.clone(), Arc::new(lookup)))
+    };
+    declared.iter().map(read).collect()
+}
+
+fn kafka_config(
+    args: &Args,
+    found: &Found,
+    plugin: &Plugin,
+    lookups: &[(String, Arc<Lookup>)],
+    group: &str,
+) -> kafka::Config {
+    let brokers = args
+        .brokers
+        .clone()
+        .or_else(|| found.file.kafka.brokers.clone());
+    let digests = lookups
+        .iter()
+        .map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
+    kafka::Config {
+        brokers: brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned()),
+        topic: args
+            .topic
+            .clone()
+            .unwrap_or_else(|| found.file.topic.clone()),
+        group: group.to_owned(),
+        start: args.start,
+        once: args.once,
+        properties: found.file.kafka.properties.clone(),
+        member: kafka::Meta {
+            generation: 0,
+            plugin: plugin.digest().to_owned(),
+            lookups: digests.collect::<BTreeMap<_, _>>(),
+        },
+    }
+}
+
+/// The topic's partitions with their ends, as soon as the topic can be seen.
+fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(i32, i64, i64)>> {
+    let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
+    loop {
+        match kafka::partitions(config) {
+            Ok(partitions) => {
+                stalls.goes_on("source");
+                return Ok(partitions);
+            }
+            Err(error) if error.is_transient() && !stop.load(Ordering::Relaxed) => {
+                stalls.waits("source", &error);
+                std::thread::sleep(backoff.wait());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn file_topic(path: &std::path::Path) -> String {
+    path.file_name()
+        .map_or_else(|| "stdin".into(), |name| name.to_string_lossy())
+        .into_owned()
+}
+
+fn file_source(path: PathBuf, topic: String) -> SourceOpener {
+    boxed(move || {
+        let source = replay::open(&path, &topic)?;
+        Ok((
+            Box::new(source),
+            Box::new(checkpoint::memory::Memory::default()),
+        ))
+    })
+}
+
+/// Opens a worker's sink, with the store of dead letters that belongs beside it.
+fn sink_opener(
+    args: &Args,
+    found: &Found,
+    origin: dead_letter::Origin,
+    topic: &str,
+) -> anyhow::Result<SinkOpener> {
+    let letters = letters(args, found, origin, topic);
+    let keyspace = args
+        .keyspace
+        .clone()
+        .unwrap_or_else(|| found.file.cassandra.keyspace.clone());
+    let schema = |sink: &'static str| {
+        let schema = found
+            .schema
+            .as_ref()
+            .ok_or(config::Error::NoSchema { sink })?;
+        Ok::<_, config::Error>(schema.text.clone())
+    };
+    Ok(match &args.sink {
+        SinkKind::Cassandra => {
+            let config = cassandra_config(&args.cassandra, found, keyspace)?;
+            Box::new(move || {
+                Ok(Room::new(
+                    Box::new(cassandra::Cassandra::open(&config)?),
+                    letters()?,
+                ))
+            })
+        }
+        SinkKind::Sqlite(directory) => {
+            let (directory, schema) = (directory.clone(), schema("SQLite")?);
+            let config = sqlite::Config {
+                directory,
+                keyspace,
+                schema,
+            };
+            Box::new(move || {
+                Ok(Room::new(
+                    Box::new(sqlite::Sqlite::open(&config)?),
+                    letters()?,
+                ))
+            })
+        }
+        SinkKind::None => {
+            let schema = schema("`--sink none`")?;
+            Box::new(move || Ok(Room::new(Box::new(none::None::open(&schema)?), letters()?)))
+        }
+    })
+}
+
+type LettersOpener = Box<dyn Fn() -> Result<Box<dyn sink::Letters>, sink::Error> + Send + Sync>;
+
+fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str) -> LettersOpener {
+    let brokers = args
+        .brokers
+        .clone()
+        .or_else(|| found.file.kafka.brokers.clone());
+    let brokers = brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned());
+    let (topic, properties) = (topic.to_owned(), found.file.kafka.properties.clone());
+    match (&args.sink, &args.source) {
+        _ if found.file.dead_letters == DeadLetters::Off => {
+            tracing::info!("dead letters are off: rejected messages count as left out");
+            Box::new(|| Ok(Box::new(dead_letter::Off)))
+        }
+        (SinkKind::Sqlite(directory), _) => {
+            let directory = directory.clone();
+            Box::new(move || {
+                Ok(Box::new(dead_letter::File::open(
+                    &directory,
+                    origin.clone(),
+                )?))
+            })
+        }
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => Box::new(move || {
+            let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
+            Ok(Box::new(topic))
+        }),
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => Box::new(move || {
+            Ok(Box::new(dead_letter::File::open(
+                std::path::Path::new("."),
+                origin.clone(),
+            )?))
+        }),
+    }
+}
+
+/// The Cassandra sink's configuration: `flag`'s nodes before the file's before the default.
+///
+/// # Errors
+/// If the consistency level is none.
+pub fn cassandra_config(
+    flag: &[String],
+    found: &Found,
+    keyspace: String,
+) -> Result<cassandra::Config, config::Error> {
+    let section = &found.file.cassandra;
+    let mut cassandra = cassandra::Config::new(keyspace);
+    if let Some(points) = (!flag.is_empty()).then(|| flag.to_vec()) {
+        cassandra.contact_points = points;
+    } else if let Some(points) = &section.contact_points {
+        cassandra.contact_points.clone_from(points);
+    }
+    let consistency = section.consistency.as_deref().map(str::parse).transpose();
+    cassandra.consistency = consistency.map_err(config::Error::Setting)?;
+    cassandra.local_datacenter.clone_from(&section.local_datacenter);
+    cassandra.pipeline = Some(found.file.name.clone());
+    cassandra.ttl = section.ttl;
+    Ok(cassandra)
+}
+
+fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config {
+    let (section, defaults) = (&found.file.batch, Limits::default());
+    worker::Config {
+        limits: Limits {
+            messages_max: section.messages_max.unwrap_or(defaults.messages_max),
+            bytes_max: section.bytes_max.unwrap_or(defaults.bytes_max),
+        },
+        interval: args
+            .interval
+            .or(section.interval)
+            .filter(|interval| *interval > Duration::ZERO),
+        generation: 0,
+        is_fatal_when_held: is_finite,
+        keeps_letters: found.file.dead_letters == DeadLetters::On,
+    }
+}
+
+fn workers(asked: Option<u16>, partitions: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or(cores.min(partitions).max(1), usize::from)
+}

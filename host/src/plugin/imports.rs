@@ -1,0 +1,225 @@
+//! What a plugin may call: lookups, the log, and WASI as `wasi` narrows it. Nothing else is linked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, WasmList, WasmStr};
+use wasmtime::error::{bail, ensure};
+use wasmtime::{Engine, StoreContextMut};
+use wasmtime_wasi::{WasiCtxView, WasiView};
+
+use crate::lookup::Lookup;
+
+use super::Error;
+use super::bindings::{Cells, Keys, LOG, LOOKUP, Level, PRINT, TRANSFORM, TYPES, VERSION};
+use super::journal::{Author, Journal};
+use super::limits::{Limiter, Limits};
+use super::wasi::{self, Wasi};
+
+/// Keys that are looked up before the size of the answer is checked again.
+const KEYS_AT_ONCE: usize = 4_096;
+
+/// What an instance holds in the host.
+pub(super) struct State {
+    pub(super) limiter: Limiter,
+    pub(super) journal: Arc<Mutex<Journal>>,
+    /// The lookups, once `init` is over.
+    pub(super) lookups: Option<Arc<[Arc<Lookup>]>>,
+    /// The answer of the last lookup, whose memory the next one takes.
+    found: Arc<Cells>,
+    output_max: usize,
+    wasi: Option<Wasi>,
+}
+
+impl State {
+    pub(super) fn new(limits: &Limits, author: Author, has_wasi: bool) -> Self {
+        let journal = Arc::new(Mutex::new(Journal::new(author)));
+        Self {
+            limiter: Limiter::new(limits),
+            lookups: None,
+            found: Arc::default(),
+            output_max: limits.output_max,
+            wasi: has_wasi.then(|| Wasi::new(&journal)),
+            journal,
+        }
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(&mut self) {
+        self.limiter.has_refused = false;
+        if let Some(wasi) = &mut self.wasi {
+            wasi.begin();
+        }
+    }
+
+    pub(super) fn wasi(&mut self) -> &mut Wasi {
+        self.wasi
+            .as_mut()
+            .expect("WASI is linked only where its state is made")
+    }
+
+    /// The last error the plugin told.
+    pub(super) fn take_error(&mut self) -> Option<String> {
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_error()
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi().view()
+    }
+}
+
+/// What a component imports and exports, checked.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) imports: Vec<String>,
+    pub(super) has_wasi: bool,
+}
+
+impl World {
+    pub(super) fn of(engine: &Engine, component: &Component) -> Result<Self, Error> {
+        let ty = component.component_type();
+        let exports: Vec<_> = ty
+            .exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        if !exports.iter().any(|name| name == TRANSFORM) {
+            let other = exports
+                .iter()
+                .find_map(|name| name.strip_prefix("sluice:plugin/transform@"));
+            return Err(other.map_or(Error::World, version));
+        }
+        let mut imports = vec![];
+        for (name, item) in ty.imports(engine) {
+            let is_ours = [LOOKUP, LOG, TYPES, PRINT].contains(&name);
+            if !is_ours && !is_wasi(name) {
+                let other = name
+                    .strip_prefix("sluice:plugin/")
+                    .and_then(|name| name.split_once('@'));
+                return Err(match other {
+                    Some((_, other)) if other != VERSION => version(other),
+                    _ => Error::Import(name.to_owned()),
+                });
+            }
+            // Interfaces of types alone are not called.
+            let is_called = match item.ty {
+                ComponentItem::ComponentInstance(instance) => instance
+                    .exports(engine)
+                    .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_))),
+                _ => true,
+            };
+            if is_called {
+                imports.push(name.to_owned());
+            }
+        }
+        let has_wasi = ty.imports(engine).any(|(name, _)| is_wasi(name));
+        Ok(Self { imports, has_wasi })
+    }
+}
+
+fn version(found: &str) -> Error {
+    Error::Version {
+        found: found.to_owned(),
+        ours: VERSION,
+    }
+}
+
+fn is_wasi(name: &str) -> bool {
+    let packages = [
+        "wasi:cli/",
+        "wasi:clocks/",
+        "wasi:filesystem/",
+        "wasi:io/",
+        "wasi:random/",
+        "wasi:sockets/",
+    ];
+    packages.iter().any(|package| name.starts_with(package)) && name.contains("@0.2.")
+}
+
+/// Links what a world imports.
+pub(super) fn linker(engine: &Engine, world: &World) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    linker.instance(TYPES)?;
+    linker.instance(LOOKUP)?.func_wrap("find", find)?;
+    linker.instance(LOG)?.func_wrap(
+        "write",
+        |store: StoreContextMut<'_, State>, (level, text): (Level, WasmStr)| {
+            let text = text.to_str(&store)?;
+            journal(store.data()).line(level, &text);
+            Ok(())
+        },
+    )?;
+    linker.instance(PRINT)?.func_wrap(
+        "write",
+        |store: StoreContextMut<'_, State>, (is_error, text): (bool, WasmList<u8>)| {
+            let text = text.as_le_slice(&store);
+            journal(store.data()).print(is_error, text);
+            Ok(())
+        },
+    )?;
+    if world.has_wasi {
+        wasi::link(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+fn journal(state: &State) -> std::sync::MutexGuard<'_, Journal> {
+    state.journal.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The import `lookup.find`.
+fn find(
+    mut store: StoreContextMut<'_, State>,
+    (index, keys): (u16, Keys),
+) -> wasmtime::Result<(Arc<Cells>,)> {
+    // The guest has its copy of the answer before, so its memory is free again.
+    let found = std::mem::take(&mut store.data_mut().found);
+    let mut found = Arc::try_unwrap(found).unwrap_or_default();
+    let state = store.data();
+    let Some(lookups) = &state.lookups else {
+        bail!("lookups are not there yet while `init` runs");
+    };
+    let Some(lookup) = lookups.get(usize::from(index)) else {
+        bail!(
+            "lookup {index} is not declared, there are {}",
+            lookups.len()
+        );
+    };
+    let (mut bytes, lengths) = (
+        keys.bytes.as_le_slice(&store),
+        keys.lengths.as_le_slice(&store),
+    );
+    let Cells {
+        bytes: cells,
+        lengths: cell_lengths,
+    } = &mut found;
+    cells.clear();
+    cell_lengths.clear();
+    for lengths in lengths.chunks(KEYS_AT_ONCE) {
+        let size = lengths
+            .iter()
+            .try_fold(0_usize, |sum, length| match *length {
+                -1 => Some(sum),
+                length => sum.checked_add(usize::try_from(i32::from_le(length)).ok()?),
+            });
+        let Some((keys, rest)) = size.and_then(|size| bytes.split_at_checked(size)) else {
+            bail!("the lengths of the keys do not fit their bytes");
+        };
+        lookup.find(keys, lengths, cells, cell_lengths);
+        bytes = rest;
+        ensure!(
+            cells.len() <= state.output_max,
+            "{OUTPUT}: a lookup's answer is too large"
+        );
+    }
+    let found = Arc::new(found);
+    store.data_mut().found = found.clone();
+    Ok((found,))
+}
+
+/// How an error begins that is due to handing over too much.
+pub(super) const OUTPUT: &str = "too much data";

@@ -1,0 +1,170 @@
+//! What a plugin says, in the host's log: whole lines, short, without control characters, and not
+//! too many of them.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::bindings::Level;
+
+/// The longest line, in bytes; the rest is cut off.
+const LINE_BYTES_MAX: usize = 8 << 10;
+/// The most lines of an instance in a second.
+const LINES_MAX: u32 = 100;
+
+/// Whose lines they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Author {
+    pub(super) name: Arc<str>,
+    pub(super) version: Arc<str>,
+    /// Whether it was told already that its clock and random numbers are not real.
+    pub(super) knows_clock: Arc<AtomicBool>,
+}
+
+/// The log of one instance.
+#[derive(Debug)]
+pub(super) struct Journal {
+    author: Author,
+    /// What was printed since the last end of a line, to standard output and error.
+    printed: [Vec<u8>; 2],
+    last_error: Option<String>,
+    second: Instant,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Journal {
+    pub(super) fn new(author: Author) -> Self {
+        Self {
+            author,
+            printed: [vec![], vec![]],
+            last_error: None,
+            second: Instant::now(),
+            lines: 0,
+            left_out: 0,
+        }
+    }
+
+    /// Writes a line.
+    pub(super) fn line(&mut self, level: Level, text: &str) {
+        let text = clean(text);
+        if level == Level::Error {
+            self.last_error = Some(text.clone());
+        }
+        let (is_allowed, left_out) = self.admit(Instant::now());
+        if left_out > 0 {
+            self.emit(
+                Level::Warn,
+                &format!("{left_out} lines were left out: at most {LINES_MAX} a second"),
+            );
+        }
+        if is_allowed {
+            self.emit(level, &text);
+        }
+    }
+
+    /// Takes a piece of what the guest prints; a line is written when it is complete.
+    pub(super) fn print(&mut self, is_error: bool, text: &[u8]) {
+        for piece in text.split_inclusive(|byte| *byte == b'\n') {
+            let line = &mut self.printed[usize::from(is_error)];
+            let room = LINE_BYTES_MAX.saturating_sub(line.len());
+            line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                self.end_line(is_error);
+            }
+        }
+    }
+
+    fn end_line(&mut self, is_error: bool) {
+        let line = mem::take(&mut self.printed[usize::from(is_error)]);
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end();
+        if !text.is_empty() {
+            self.line(if is_error { Level::Error } else { Level::Info }, text);
+        }
+    }
+
+    /// Says once for each plugin that it asked for what is not there.
+    pub(super) fn note_clock(&mut self) {
+        if !self.author.knows_clock.swap(true, Ordering::Relaxed) {
+            self.line(
+                Level::Warn,
+                "a plugin's clock and random numbers are the same in each call, so that replays \
+                 agree: see docs/writing-a-plugin.md",
+            );
+        }
+    }
+
+    /// The last error it told since this was asked before: why a call has failed.
+    pub(super) fn take_error(&mut self) -> Option<String> {
+        self.end_line(false);
+        self.end_line(true);
+        self.last_error.take()
+    }
+
+    /// Whether there is room for a line, and how many were left out before it.
+    fn admit(&mut self, now: Instant) -> (bool, u64) {
+        if now.duration_since(self.second) >= Duration::from_secs(1) {
+            (self.second, self.lines) = (now, 0);
+        }
+        self.lines += 1;
+        if self.lines > LINES_MAX {
+            self.left_out += 1;
+            return (false, 0);
+        }
+        (true, mem::take(&mut self.left_out))
+    }
+
+    fn emit(&self, level: Level, text: &str) {
+        let (plugin, version) = (&*self.author.name, &*self.author.version);
+        match level {
+            Level::Trace => tracing::trace!(target: "plugin", plugin, version, "{text}"),
+            Level::Debug => tracing::debug!(target: "plugin", plugin, version, "{text}"),
+            Level::Info => tracing::info!(target: "plugin", plugin, version, "{text}"),
+            Level::Warn => tracing::warn!(target: "plugin", plugin, version, "{text}"),
+            Level::Error => tracing::error!(target: "plugin", plugin, version, "{text}"),
+        }
+    }
+}
+
+/// A terminal must not be steered by what a plugin says.
+fn clean(text: &str) -> String {
+    let text = &text[..text.floor_char_boundary(LINE_BYTES_MAX)];
+    text.trim_end().replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_short_and_harmless() {
+        assert_eq!(clean("a\x1b[31m\nb\n"), "a [31m b");
+        assert_eq!(clean(&"é".repeat(LINE_BYTES_MAX)).len(), LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_flood_is_counted_not_written() {
+        let mut journal = Journal::new(Author::default());
+        let start = journal.second;
+        let admitted = (0..LINES_MAX + 50)
+            .filter(|_| journal.admit(start).0)
+            .count();
+        assert_eq!(admitted, LINES_MAX as usize);
+        assert_eq!(journal.admit(start + Duration::from_secs(1)), (true, 50));
+    }
+
+    #[test]
+    fn pieces_are_joined_and_the_last_error_is_known() {
+        let mut journal = Journal::new(Author::default());
+        journal.print(true, b"panic: ");
+        assert_eq!(journal.last_error, None);
+        journal.print(true, b"one\ntwo");
+        assert_eq!(journal.last_error.as_deref(), Some("panic: one"));
+        assert_eq!(journal.take_error().as_deref(), Some("two"));
+        assert_eq!(journal.take_error(), None);
+        journal.print(false, &[b'x'; 3 * LINE_BYTES_MAX]);
+        assert_eq!(journal.printed[0].len(), LINE_BYTES_MAX);
+    }
+}

@@ -1,0 +1,122 @@
+//! The way back: offsets that were written, committed by the member that owns them.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::group::Consumer;
+use crate::message::{Span, WriteTime};
+
+/// How often offsets are committed.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a commit may take that is waited for.
+const COMMIT_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Commits what was written, as the member it came from. Does nothing once the source is closed.
+#[derive(Debug)]
+pub struct Committer {
+    consumer: Weak<Consumer>,
+    sent: Instant,
+    is_failing: bool,
+}
+
+impl Committer {
+    pub(super) fn new(consumer: &Arc<Consumer>) -> Self {
+        Self {
+            consumer: Arc::downgrade(consumer),
+            sent: Instant::now(),
+            is_failing: false,
+        }
+    }
+
+    /// Notes that all messages of a span are durable. A span of a partition that is not ours any
+    /// more is dropped: its new owner writes it again. So is what was written before we lost it and
+    /// is ours again, as far as it is known already.
+    ///
+    /// # Panics
+    /// If messages between what was noted before and the span would be skipped.
+    pub fn record(&self, span: Span, write_time: Option<WriteTime>) {
+        let Some(consumer) = self.consumer.upgrade() else {
+            return;
+        };
+        let mut state = consumer.context().state();
+        let Some(progress) = state.owned.get_mut(&span.partition) else {
+            return;
+        };
+        assert!(
+            span.start <= progress.written,
+            "{span:?} does not follow on {}",
+            progress.written
+        );
+        progress.written = progress.written.max(span.end);
+        progress.write_time = progress.write_time.max(write_time);
+    }
+
+    /// Commits if the last time is about a second ago, and does not wait. A failure is logged, and
+    /// the next commit carries its offsets too.
+    pub fn commit_if_due(&mut self) {
+        let Some(consumer) = self.consumer.upgrade() else {
+            return;
+        };
+        if let Some(answer) = consumer.context().answer(Duration::ZERO) {
+            self.note(answer);
+        }
+        if self.sent.elapsed() < COMMIT_EVERY {
+            return;
+        }
+        self.sent = Instant::now();
+        let sent = consumer.context().send(consumer.clone());
+        if let Err(error) = sent {
+            self.note(Err(error));
+        }
+    }
+
+    /// Commits all that is written, and waits for the answer.
+    ///
+    /// # Errors
+    /// When it was refused or did not come; what was written stays noted.
+    pub fn commit_now(&mut self) -> Result<(), String> {
+        let Some(consumer) = self.consumer.upgrade() else {
+            return Err("the group was left before".into());
+        };
+        let deadline = Instant::now() + COMMIT_WAIT_MAX;
+        let group = consumer.context();
+        // One may be on its way that knows less, so it is asked again until nothing is left.
+        while group
+            .send(consumer.clone())
+            .map_err(|error| error.to_string())?
+        {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            match group.answer(wait) {
+                Some(answer) => {
+                    self.note(answer);
+                    answer.map_err(|error| error.to_string())?;
+                }
+                None => return Err(format!("no answer within {COMMIT_WAIT_MAX:?}")),
+            }
+        }
+        self.sent = Instant::now();
+        Ok(())
+    }
+
+    /// The offset that the broker has acknowledged for a partition of ours.
+    pub fn committed(&self, partition: i32) -> Option<i64> {
+        let consumer = self.consumer.upgrade()?;
+        let state = consumer.context().state();
+        state.owned.get(&partition)?.committed
+    }
+
+    fn note(&mut self, answer: Result<(), RDKafkaErrorCode>) {
+        match answer {
+            Ok(()) if self.is_failing => tracing::info!("offsets are committed again"),
+            Err(error) if !self.is_failing => {
+                tracing::warn!(%error, "offsets were not committed; they go with the next commit");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        self.is_failing = answer.is_err();
+    }
+}

@@ -1,0 +1,105 @@
+//! librdkafka's errors as this room's, and which of them mend themselves.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::source::Error;
+
+/// An answer to something that was asked.
+pub(super) fn of(error: KafkaError, brokers: &str, topic: &str) -> Error {
+    let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownPartition,
+        ) => Error::NoTopic {
+            topic: topic.to_owned(),
+            brokers: brokers.to_owned(),
+        },
+        Some(RDKafkaErrorCode::InconsistentGroupProtocol) => Error::Settings(
+            "the group has members of another program; take another --group".into(),
+        ),
+        _ if is_fatal => Error::Settings(Box::new(error)),
+        _ => Error::Broker {
+            brokers: brokers.to_owned(),
+            source: Box::new(error),
+        },
+    }
+}
+
+/// Whether an event of a consumer is worth a word: librdkafka tells of each lost connection and
+/// connects again, and tells once more when there is none left.
+pub(super) fn is_news(error: &KafkaError) -> bool {
+    !matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
+}
+
+/// What was reported last, so that it is reported once.
+#[derive(Default)]
+pub(super) struct Trouble(Option<Kind>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Broker,
+    NoTopic,
+}
+
+impl Trouble {
+    /// The error again, if it is not what is known already.
+    pub(super) fn report(&mut self, error: Error) -> Result<(), Error> {
+        let kind = match &error {
+            Error::Broker { .. } => Kind::Broker,
+            Error::NoTopic { .. } => Kind::NoTopic,
+            Error::Gap { .. }
+            | Error::Corrupt { .. }
+            | Error::Metadata { .. }
+            | Error::File { .. }
+            | Error::Settings(_) => return Err(error),
+        };
+        if self.0.replace(kind) == Some(kind) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// It is over.
+    pub(super) fn clear(&mut self, topic: &str) {
+        if self.0.take().is_some() {
+            tracing::info!(topic, "kafka answers again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_trouble_is_reported_once() {
+        let error = |code| of(KafkaError::MessageConsumption(code), "b", "t");
+        let (down, missing) = (
+            RDKafkaErrorCode::AllBrokersDown,
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+        );
+        let mut trouble = Trouble::default();
+        assert!(trouble.report(error(down)).is_err());
+        assert!(
+            trouble
+                .report(error(RDKafkaErrorCode::OperationTimedOut))
+                .is_ok()
+        );
+        assert!(trouble.report(error(missing)).is_err());
+        trouble.clear("t");
+        assert!(trouble.report(error(missing)).is_err());
+    }
+}

@@ -1,0 +1,250 @@
+//! Membership of the group: what is owned, how far it is written, and what the broker knows of it.
+//!
+//! librdkafka calls the hooks from within `poll`, on the worker's thread. They only note what was
+//! given and give up what was taken; resolving starts is left to the source, which may wait.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::meta::{self, Meta};
+use super::native;
+use crate::message::WriteTime;
+use crate::source::Change;
+
+/// How long a partition's new owner may be kept waiting for our last commit.
+const REVOKE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+pub(super) type Consumer = BaseConsumer<Group>;
+
+/// What the hooks share with the source and the committer.
+pub(super) struct Group {
+    pub(super) topic: String,
+    meta: Meta,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Given to us, and not read yet: their starts are not resolved.
+    pub(super) pending: BTreeSet<i32>,
+    /// What we read.
+    pub(super) owned: BTreeMap<i32, Progress>,
+    /// What the worker has not been told yet.
+    pub(super) changes: Vec<Change>,
+    /// Whether some broker was connected when librdkafka last counted.
+    pub(super) is_connected: bool,
+    in_flight: Option<InFlight>,
+}
+
+/// How far a partition is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// The next offset to write: all before it is durable.
+    pub(super) written: i64,
+    /// The write time of the last message before it.
+    pub(super) write_time: Option<WriteTime>,
+    /// The offset that the broker has acknowledged.
+    pub(super) committed: Option<i64>,
+}
+
+struct InFlight {
+    commit: native::Commit<Arc<Consumer>>,
+    offsets: Vec<(i32, i64)>,
+}
+
+/// One partition's offset to commit.
+pub(super) struct Due {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) write_time: Option<WriteTime>,
+}
+
+impl State {
+    /// What is written further than the broker knows.
+    fn due(&self, is_meant: impl Fn(i32) -> bool) -> Vec<Due> {
+        let owned = self.owned.iter();
+        owned
+            .filter(|&(&partition, progress)| {
+                is_meant(partition) && progress.committed != Some(progress.written)
+            })
+            .map(|(&partition, progress)| Due {
+                partition,
+                offset: progress.written,
+                write_time: progress.write_time,
+            })
+            .collect()
+    }
+
+    fn acknowledge(&mut self, offsets: &[(i32, i64)]) {
+        for (partition, offset) in offsets {
+            if let Some(progress) = self.owned.get_mut(partition) {
+                progress.committed = progress.committed.max(Some(*offset));
+            }
+        }
+    }
+}
+
+impl Group {
+    pub(super) fn new(topic: &str, meta: &Meta) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            meta: meta.clone(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while it changes the group's state")
+    }
+
+    /// Offsets with their metadata, as Kafka commits them.
+    pub(super) fn list(&self, offsets: &[Due]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for due in offsets {
+            let mut partition = list.add_partition(&self.topic, due.partition);
+            partition
+                .set_offset(Offset::Offset(due.offset))
+                .expect("what was read has an offset from 0");
+            partition.set_metadata(meta::write(&self.meta, due.write_time));
+        }
+        list
+    }
+
+    /// Sends a commit of all that is due, unless one is on its way. Whether there is one now.
+    pub(super) fn send(&self, consumer: Arc<Consumer>) -> Result<bool, RDKafkaErrorCode> {
+        let mut state = self.state();
+        if state.in_flight.is_none() {
+            let due = state.due(|_| true);
+            if due.is_empty() {
+                return Ok(false);
+            }
+            let commit = native::Commit::send(consumer, &self.list(&due))?;
+            let offsets = due.iter().map(|due| (due.partition, due.offset)).collect();
+            state.in_flight = Some(InFlight { commit, offsets });
+        }
+        Ok(true)
+    }
+
+    /// Waits at most `wait` for the commit on its way; `None` = there is none, or no answer yet.
+    pub(super) fn answer(&self, wait: Duration) -> Option<Result<(), RDKafkaErrorCode>> {
+        let mut state = self.state();
+        let answer = state.in_flight.as_ref()?.commit.poll(wait)?;
+        let in_flight = state.in_flight.take()?;
+        if answer.is_ok() {
+            state.acknowledge(&in_flight.offsets);
+        }
+        Some(answer)
+    }
+
+    /// Gives up waiting for the commit on its way, which holds on to the consumer.
+    pub(super) fn forget_commit(&self) {
+        self.state().in_flight = None;
+    }
+
+    /// Commits what is written of some partitions before they go to their next owner, so that it
+    /// repeats nothing. If that fails it repeats, which changes no row.
+    fn hand_over(&self, consumer: &Consumer, partitions: &BTreeSet<i32>) {
+        let deadline = Instant::now() + REVOKE_WAIT_MAX;
+        // An older commit that arrived after this one would take the group back.
+        let _: Option<Result<(), RDKafkaErrorCode>> = self.answer(REVOKE_WAIT_MAX);
+        let due = self.state().due(|partition| partitions.contains(&partition));
+        if due.is_empty() {
+            return;
+        }
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let answer = native::Commit::send(consumer, &self.list(&due))
+            .and_then(|commit| commit.poll(wait).transpose());
+        match answer {
+            Ok(Some(())) => {}
+            Ok(None) => tracing::warn!("no answer to the commit of revoked partitions in time"),
+            Err(error) => tracing::warn!(%error, "revoked partitions were not committed"),
+        }
+    }
+
+    fn revoke(&self, consumer: &Consumer, partitions: &BTreeSet<i32>) {
+        if consumer.assignment_lost() {
+            // Somebody else reads them already: a commit would take the group back.
+            tracing::warn!(?partitions, "partitions lost: the group went on without us");
+        } else {
+            self.hand_over(consumer, partitions);
+        }
+        let mut state = self.state();
+        for &partition in partitions {
+            state.pending.remove(&partition);
+            if state.owned.remove(&partition).is_some() {
+                state.changes.push(Change::Released { partition });
+            }
+        }
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut brokers = statistics.brokers.values();
+        self.state().is_connected = brokers.any(|broker| broker.state == "UP");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The source sees the same error in `poll` and reports it once.
+        tracing::debug!(%error, reason, "kafka");
+    }
+}
+
+/// librdkafka's own log: what it calls an error mends itself, and the source says what matters.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::warn!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Error
+        | RDKafkaLogLevel::Warning
+        | RDKafkaLogLevel::Notice
+        | RDKafkaLogLevel::Info
+        | RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+impl ConsumerContext for Group {
+    fn rebalance(&self, consumer: &Consumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions: BTreeSet<i32> = list.elements().iter().map(|e| e.partition()).collect();
+        let is_cooperative =
+            matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            tracing::info!(?partitions, "partitions assigned");
+            self.state().pending.extend(&partitions);
+            // None is read before its start is known; librdkafka only wants to hear that we heard.
+            consumer.incremental_assign(&TopicPartitionList::new())
+        } else {
+            let read: BTreeSet<i32> = self.state().owned.keys().copied().collect();
+            self.revoke(consumer, &partitions);
+            tracing::info!(?partitions, "partitions released");
+            if is_cooperative {
+                let mut list = TopicPartitionList::new();
+                for &partition in partitions.intersection(&read) {
+                    list.add_partition(&self.topic, partition);
+                }
+                consumer.incremental_unassign(&list)
+            } else {
+                consumer.unassign()
+            }
+        };
+        if let Err(error) = answered {
+            tracing::warn!(%error, "the group's rebalance");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! librdkafka's settings: those that our promises rest on, those that were measured, and the user's.
+
+use rdkafka::config::ClientConfig;
+
+use super::Config;
+use crate::source::Error;
+
+/// What nobody else may set, and why the promises would break.
+const OWNED: [(&str, &str); 9] = [
+    ("bootstrap.servers", "--brokers says it"),
+    ("group.id", "--group says it"),
+    ("enable.auto.commit", "offsets are committed after the rows"),
+    (
+        "enable.auto.offset.store",
+        "offsets are committed after the rows",
+    ),
+    ("auto.offset.reset", "a gap is never skipped in silence"),
+    (
+        "partition.assignment.strategy",
+        "all members must agree, and it is cooperative-sticky",
+    ),
+    ("group.protocol", "members join by the classic protocol"),
+    (
+        "isolation.level",
+        "rows of aborted transactions would be written",
+    ),
+    ("enable.partition.eof", "--once says it"),
+];
+
+/// librdkafka's other name for `bootstrap.servers`.
+const BROKERS_ALIAS: &str = "metadata.broker.list";
+
+/// Settings of a client that asks but does not join.
+pub(super) fn client(config: &Config) -> Result<ClientConfig, Error> {
+    let mut settings = ClientConfig::new();
+    settings
+        .set("client.id", "sluice")
+        .set("socket.keepalive.enable", "true")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("isolation.level", "read_committed");
+    for (name, value) in &config.properties {
+        let owned = OWNED.iter().find(|(owned, _)| owned == name);
+        if let Some((_, why)) = owned {
+            let reason = format!("`{name}` is not yours to set: {why}");
+            return Err(Error::Settings(reason.into()));
+        }
+        if name == BROKERS_ALIAS {
+            let reason = format!("`{name}` is not yours to set: --brokers says it");
+            return Err(Error::Settings(reason.into()));
+        }
+        settings.set(name, value);
+    }
+    settings.set("bootstrap.servers", &config.brokers);
+    Ok(settings)
+}
+
+/// Settings of a member of the group.
+pub(super) fn member(config: &Config) -> Result<ClientConfig, Error> {
+    let mut settings = ClientConfig::new();
+    settings
+        .set("check.crcs", "true")
+        .set("fetch.wait.max.ms", "50")
+        // A full queue is looked at again so soon, not after a second.
+        .set("fetch.queue.backoff.ms", "10")
+        // For each partition, because each has its queue: a third of the memory at the same speed.
+        .set("queued.max.messages.kbytes", "2048")
+        .set("session.timeout.ms", "10000")
+        .set("heartbeat.interval.ms", "2000")
+        // A topic made after us is found so soon, and so are its new partitions.
+        .set("topic.metadata.refresh.interval.ms", "5000")
+        .set("statistics.interval.ms", "5000");
+    for (name, value) in client(config)?.config_map() {
+        settings.set(name, value);
+    }
+    settings
+        .set("group.id", &config.group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("enable.partition.eof", config.once.to_string());
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(name: &str, value: &str) -> Config {
+        Config {
+            brokers: "localhost:1".to_owned(),
+            properties: [(name.to_owned(), value.to_owned())].into(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn properties_override_what_was_measured_and_nothing_promised() {
+        let settings = member(&config("fetch.wait.max.ms", "7")).unwrap();
+        assert_eq!(settings.get("fetch.wait.max.ms"), Some("7"));
+        assert_eq!(settings.get("auto.offset.reset"), Some("error"));
+        let owned = OWNED.iter().map(|(name, _)| *name);
+        for name in owned.chain([BROKERS_ALIAS]) {
+            let error = member(&config(name, "x")).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A topic, a group and a keyspace of a test's own, and hosts that work on them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::value::CqlTimestamp;
+use tokio::runtime::Runtime;
+
+use crate::support::{cassandra, host, kafka, unique};
+
+const PARTITIONS: i32 = 8;
+const PEOPLE: usize = 50;
+const TIME_MS: i64 = 1_767_225_600_000;
+/// How long a question to a server may take.
+const ANSWER: Duration = Duration::from_secs(20);
+const SONGS: &str = "name,artists,duration_ms,album_name,album_release_date,danceability,energy,key,\
+    loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,tempo\n\
+    Even,A,1,B,2026-01-01,0.25,0.5,1,-5,1,0.1,0.1,0.1,0.1,0.1,100\n";
+
+/// The i-th play: each its own row, every other of a song that nobody knows.
+pub(super) fn play(index: usize) -> String {
+    let (person, song) = (index % PEOPLE, if index % 2 == 0 { "Even" } else { "Odd" });
+    let time = TIME_MS + i64::try_from(index).expect("a test is small");
+    format!(r#"{{"name": "person {person}", "song": "{song}", "timestamp": {time}}}"#)
+}
+
+/// The table: song and danceability by person and time.
+pub(super) type Table = BTreeMap<(String, i64), (String, Option<f32>)>;
+
+/// The table that plays make.
+pub(super) fn expected(plays: std::ops::Range<usize>) -> Table {
+    let row = |index: usize| {
+        let key = TIME_MS + i64::try_from(index).expect("a test is small");
+        let key = (format!("person {}", index % PEOPLE), key);
+        let is_known = index % 2 == 0;
+        let song = if is_known { "Even" } else { "Odd" };
+        (key, (song.to_owned(), is_known.then_some(0.25)))
+    };
+    plays.map(row).collect()
+}
+
+pub(super) struct World {
+    name: String,
+    folder: tempfile::TempDir,
+    runtime: Runtime,
+    session: Session,
+    admin: AdminClient<DefaultClientContext>,
+    producer: BaseProducer,
+}
+
+impl World {
+    pub(super) fn new(name: &str) -> Self {
+        let name = unique(name);
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        std::fs::write(folder.path().join("songs.csv"), SONGS).expect("there is room");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime starts");
+        let session = SessionBuilder::new().known_node(cassandra());
+        let session = runtime
+            .block_on(session.build())
+            .expect("Cassandra answers: services/services up");
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", kafka())
+            .set("linger.ms", "5");
+        let admin: AdminClient<_> = config.create().expect("the settings are right");
+        let topic = NewTopic::new(&name, PARTITIONS, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().request_timeout(Some(ANSWER));
+        let made = runtime.block_on(admin.create_topics([&topic], &options));
+        let made = made.expect("Kafka answers: services/services up");
+        assert!(made.iter().all(Result::is_ok), "{made:?}");
+        let producer = config.create().expect("the settings are right");
+        let world = Self {
+            name,
+            folder,
+            runtime,
+            session,
+            admin,
+            producer,
+        };
+        let schema =
+            include_str!("../../../../cql/spotify/schema.cql").replace("spotify", &world.name);
+        let code = schema
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"));
+        for statement in code.collect::<Vec<_>>().join("\n").split(';') {
+            if !statement.trim().is_empty() {
+                world.cql(statement);
+            }
+        }
+        world
+    }
+
+    fn cql(&self, statement: &str) {
+        let done = self
+            .runtime
+            .block_on(self.session.query_unpaged(statement, ()));
+        done.expect("Cassandra does what it is told");
+    }
+
+    pub(super) fn drop_table(&self) {
+        self.cql(&format!("DROP TABLE {}.records", self.name));
+    }
+
+    /// Sends messages, one after another over all partitions, and waits until they are there.
+    pub(super) fn send(&self, messages: impl Iterator<Item = String>) {
+        for (partition, message) in (0..PARTITIONS).cycle().zip(messages) {
+            let record = BaseRecord::<(), str>::to(&self.name).payload(&message);
+            let sent = self.producer.send(record.partition(partition));
+            sent.map_err(|(error, _)| error)
+                .expect("the queue has room");
+        }
+        self.producer
+            .flush(ANSWER)
+            .expect("Kafka takes the messages");
+    }
+
+    fn host(&self) -> Command {
+        let mut host = host();
+        host.current_dir(self.folder.path())
+            .args(["--plugin", "spotify.wasm"]);
+        host.args(["--brokers", &kafka(), "--cassandra", &cassandra()]);
+        host.args([
+            "--topic",
+            &self.name,
+            "--group",
+            &self.name,
+            "--keyspace",
+            &self.name,
+        ]);
+        host.args(["--lookup", "songs=songs.csv"]);
+        host
+    }
+
+    /// Runs to the end as it stands now; answers with what was printed.
+    pub(super) fn run_once(&self) -> String {
+        let output = self.host().arg("--once").output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Starts one that goes on until it is stopped.
+    pub(super) fn start(&self, variables: &[(&str, &str)]) -> Child {
+        let mut host = self.host();
+        host.args(["--progress", "json"])
+            .envs(variables.iter().copied());
+        Child::start(host.stdin(Stdio::null()))
+    }
+
+    pub(super) fn rows(&self) -> Table {
+        let query = format!(
+            "SELECT name, timestamp, song, danceability FROM {}.records",
+            self.name
+        );
+        let rows = self.runtime.block_on(self.session.query_unpaged(query, ()));
+        let rows = rows
+            .expect("Cassandra answers")
+            .into_rows_result()
+            .expect("it has rows");
+        let rows = rows.rows::<(String, CqlTimestamp, String, Option<f32>)>();
+        let rows = rows.expect("the columns are those of the schema");
+        let row = |row: Result<(String, CqlTimestamp, String, Option<f32>), _>| {
+            let (name, time, song, danceability) = row.expect("the row is whole");
+            ((name, time.0), (song, danceability))
+        };
+        rows.map(row).collect()
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", kafka())
+            .set("group.id", &self.name);
+        config.set("enable.auto.commit", "false");
+        config.create().expect("the settings are right")
+    }
+
+    /// The sum of the group's offsets: how many messages it will never read again.
+    pub(super) fn committed(&self) -> i64 {
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_range(&self.name, 0, PARTITIONS - 1);
+        let offsets = self.consumer().committed_offsets(partitions, ANSWER);
+        let offsets = offsets.expect("Kafka answers");
+        let offset = |offset: Offset| offset.to_raw().expect("an offset is a number").max(0);
+        offsets
+            .elements()
+            .iter()
+            .map(|element| offset(element.offset()))
+            .sum()
+    }
+
+    /// The codes of the dead letters, sorted.
+    pub(super) fn dead_letters(&self) -> Vec<String> {
+        let topic = format!("{}.dlq", self.name);
+        let consumer = self.consumer();
+        let metadata = consumer
+            .fetch_metadata(Some(&topic), ANSWER)
+            .expect("Kafka answers");
+        let mut all = TopicPartitionList::new();
+        let mut left = 0;
+        for partition in metadata.topics()[0].partitions() {
+            let ends = consumer.fetch_watermarks(&topic, partition.id(), ANSWER);
+            let (low, high) = ends.expect("Kafka answers");
+            left += high - low;
+            let added = all.add_partition_offset(&topic, partition.id(), Offset::Beginning);
+            added.expect("the offset is one");
+        }
+        consumer.assign(&all).expect("the partitions are there");
+        let mut codes = Vec::new();
+        for _ in 0..left {
+            let letter = consumer.poll(ANSWER).expect("the letter comes");
+            let letter = letter.expect("the letter can be read");
+            let headers = letter.headers().expect("a letter has headers");
+            let code = headers.iter().find(|header| header.key.ends_with("code"));
+            let code = code
+                .and_then(|header| header.value)
+                .expect("a letter has a code");
+            codes.push(String::from_utf8_lossy(code).into_owned());
+        }
+        codes.sort();
+        codes
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.runtime.block_on(
+            self.session
+                .query_unpaged(format!("DROP KEYSPACE IF EXISTS {}", self.name), ()),
+        );
+        let letters = format!("{}.dlq", self.name);
+        let _ = self.runtime.block_on(
+            self.admin
+                .delete_topics(&[&self.name, &letters], &AdminOptions::new()),
+        );
+    }
+}
+
+/// A running host whose progress is followed.
+pub(super) struct Child {
+    child: std::process::Child,
+    messages: Arc<AtomicUsize>,
+    said: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Child {
+    fn start(command: &mut Command) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let messages = Arc::new(AtomicUsize::new(0));
+        let said = Arc::new(Mutex::new(String::new()));
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let count = messages.clone();
+        let follow = move || {
+            for line in output.lines().map_while(Result::ok) {
+                let line: serde_json::Value =
+                    serde_json::from_str(&line).expect("progress is JSON");
+                let batch = line["numInputRows"].as_u64().expect("a batch has a size");
+                count.fetch_add(
+                    usize::try_from(batch).expect("a batch is small"),
+                    Ordering::SeqCst,
+                );
+            }
+        };
+        let mut errors = child.stderr.take().expect("it is piped");
+        let keep = said.clone();
+        let listen = move || {
+            let mut text = String::new();
+            let _ = errors.read_to_string(&mut text);
+            *keep.lock().expect("nobody panics with it") = text;
+        };
+        let readers = vec![std::thread::spawn(follow), std::thread::spawn(listen)];
+        Self {
+            child,
+            messages,
+            said,
+            readers,
+        }
+    }
+
+    /// How many messages it has finished: their rows are acknowledged, their letters kept.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.wait();
+    }
+
+    /// Asks it to end as an operator would; its exit code.
+    pub(super) fn stop(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(asked.expect("there is a `kill`").success());
+        self.wait()
+    }
+
+    pub(super) fn wait(&mut self) -> Option<i32> {
+        let status = self.child.wait().expect("it is our child");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("its output is as it must be");
+        }
+        status.code()
+    }
+
+    /// What it said on standard error, once it has ended.
+    pub(super) fn said(&self) -> String {
+        self.said.lock().expect("nobody panics with it").clone()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,77 @@
+//! What the documents say.
+
+use super::{Finding, Tree};
+
+pub(super) fn links(tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".md")) {
+        for (number, line) in (1..).zip(text.lines()) {
+            for target in line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split(')').next())
+            {
+                let file = target.split('#').next().unwrap_or(target);
+                if file.is_empty() || file.contains("://") || leads(tree, path, file) {
+                    continue;
+                }
+                found.push(Finding::new(path, number, format!("there is no `{file}`")));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a link of the document at `path` leads to a file or a folder.
+fn leads(tree: &Tree, path: &str, link: &str) -> bool {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in link.trim_end_matches('/').split('/') {
+        match part {
+            "." => {}
+            ".." if parts.pop().is_none() => return false,
+            ".." => {}
+            name => parts.push(name),
+        }
+    }
+    let target = parts.join("/");
+    tree.keys().any(|file| {
+        let below = file.strip_prefix(&target);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    })
+}
+
+/// The commands of the documents' examples: lines of fenced blocks that call the host.
+pub(super) fn commands(tree: &Tree) -> Vec<(Finding, Vec<String>)> {
+    let mut found = Vec::new();
+    for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".md")) {
+        let mut is_fenced = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.trim_start().starts_with("```") {
+                is_fenced = !is_fenced;
+            }
+            let is_example = is_fenced || line.starts_with("    ");
+            let line = line.trim_start().trim_start_matches("$ ");
+            let arguments = ["host ", "target/release/host ", "cargo run --release -- "]
+                .iter()
+                .find_map(|program| line.strip_prefix(program));
+            if let Some(arguments) = arguments.filter(|_| is_example) {
+                let arguments = arguments.split(" #").next().unwrap_or(arguments);
+                let words = arguments.split_whitespace().map(str::to_owned).collect();
+                found.push((Finding::new(path, number, line), words));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn commands_are_found_in_examples_only() {
+    let text = "Use `host demo`.\nhost is a word\n```\n$ host demo --count 5   # five\nhost query spotify\n```\n\n    host inspect a.wasm\n";
+    let tree = Tree::from([("README.md".to_owned(), text.to_owned())]);
+    let found: Vec<String> = commands(&tree)
+        .iter()
+        .map(|(_, words)| words.join(" "))
+        .collect();
+    assert_eq!(found, ["demo --count 5", "query spotify", "inspect a.wasm"]);
+}

@@ -1,0 +1,148 @@
+//! Finds the pipelines, builds their plugins for WebAssembly and writes down where all of it is.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+const WASM: &str = "wasm32-unknown-unknown";
+
+/// What tells the outer build how to compile: none of it is meant for the plugins.
+const NOT_INHERITED: [&str; 5] = [
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+];
+
+fn main() -> ExitCode {
+    let Err(error) = bundle() else {
+        return ExitCode::SUCCESS;
+    };
+    for line in error.to_string().lines() {
+        println!("cargo::error={line}");
+    }
+    ExitCode::FAILURE
+}
+
+fn bundle() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .ok_or("this crate is not where it belongs, in plugins/bundled")?;
+    for input in ["plugins", "wit", "cql", "data", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
+    let folders = pipelines(&root.join("plugins"))?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let modules = build(root, &folders, &target_dir(&out).join("plugins"))?;
+    let mut text =
+        String::from("/// All of them, by name.\npub const PIPELINES: &[Pipeline] = &[\n");
+    for folder in &folders {
+        text += &entry(root, folder, &modules)?;
+    }
+    text += "];\n";
+    fs::write(out.join("pipelines.rs"), text)?;
+    Ok(())
+}
+
+/// The folders with a pipeline in them, by name.
+fn pipelines(plugins: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(plugins)? {
+        let folder = entry?.path();
+        if folder.join("pipeline.toml").is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The outer build's target directory: cargo marks it, wherever it is.
+fn target_dir(out: &Path) -> &Path {
+    let is_marked = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
+    out.ancestors().find(is_marked).unwrap_or(out)
+}
+
+/// Builds the plugins, in a target directory of their own: cargo holds a lock on the outer one
+/// until this script is done. Returns the folder that the modules are in.
+fn build(root: &Path, folders: &[PathBuf], target: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let sysroot = Command::new(env::var("RUSTC")?)
+        .args(["--print", "target-libdir", "--target", WASM])
+        .output()?;
+    if !Path::new(String::from_utf8(sysroot.stdout)?.trim()).is_dir() {
+        return Err(format!(
+            "the plugins are built for {WASM}, which this toolchain does not have yet: run\n\
+             rustup target add {WASM}"
+        )
+        .into());
+    }
+    let mut cargo = Command::new(env::var("CARGO")?);
+    cargo.current_dir(root);
+    cargo.args(["build", "--locked", "--profile", "plugin", "--target", WASM]);
+    cargo.arg("--target-dir").arg(target);
+    for folder in folders {
+        cargo.arg("--package").arg(name(folder)?);
+    }
+    for variable in NOT_INHERITED {
+        cargo.env_remove(variable);
+    }
+    let output = cargo.output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("the plugins do not build:\n{said}").into());
+    }
+    Ok(target.join(WASM).join("plugin"))
+}
+
+/// A pipeline's name: its folder's, which its package shares.
+fn name(folder: &Path) -> Result<&str, Box<dyn Error>> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    Ok(name.ok_or("a pipeline's folder has a name of [a-z0-9-]")?)
+}
+
+/// A pipeline as an element of the constant.
+fn entry(root: &Path, folder: &Path, modules: &Path) -> Result<String, Box<dyn Error>> {
+    let name = name(folder)?;
+    let cql = root.join("cql").join(name);
+    let config = folder.join("pipeline.toml");
+    let mut text = format!("    Pipeline {{\n        name: {name:?},\n");
+    for (field, include, path) in [
+        (
+            "module",
+            "include_bytes",
+            modules.join(format!("{}.wasm", name.replace('-', "_"))),
+        ),
+        ("config", "include_str", config.clone()),
+        ("schema", "include_str", cql.join("schema.cql")),
+        ("queries", "include_str", cql.join("queries.cql")),
+        ("samples", "include_bytes", folder.join("samples.jsonl")),
+    ] {
+        writeln!(text, "        {field}: {include}!({:?}),", present(&path)?)?;
+    }
+    text += "        lookups: &[\n";
+    let parsed: toml::Table = fs::read_to_string(&config)?
+        .parse()
+        .map_err(|error| format!("{}: {error}", config.display()))?;
+    let lookups = parsed.get("lookups").and_then(toml::Value::as_table);
+    for (lookup, options) in lookups.into_iter().flatten() {
+        let path = options.get("path").and_then(toml::Value::as_str);
+        let path = path.ok_or_else(|| format!("{}: {lookup} has no path", config.display()))?;
+        writeln!(
+            text,
+            "            ({lookup:?}, include_bytes!({:?})),",
+            present(&folder.join(path))?
+        )?;
+    }
+    text += "        ],\n    },\n";
+    Ok(text)
+}
+
+/// A path, if its file is there.
+fn present(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let found = path.canonicalize();
+    Ok(found.map_err(|error| format!("{}: {error}", path.display()))?)
+}
