@@ -163,6 +163,9 @@ impl Schema {
     pub fn statements(&self, keyspace: &str) -> Vec<String> {
         let written = |statement: &Statement| {
             let mut text = statement.text.clone();
+            if keyspace == self.keyspace {
+                return text;
+            }
             text.replace_range(statement.keyspace.clone(), &token::quote(keyspace));
             text
         };
@@ -416,10 +419,10 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
         match table.column(&column.name) {
             None => differences.push((
                 column.name.as_str(),
-                format!("is missing; the plugin writes {wanted}"),
+                format!("is missing; it should be {wanted}"),
             )),
             Some(live) if live.kind != wanted => {
-                let difference = format!("is {}; the plugin writes {wanted}", live.kind);
+                let difference = format!("is {}; it should be {wanted}", live.kind);
                 differences.push((column.name.as_str(), difference));
             }
             Some(live) if live.is_static => {
@@ -431,10 +434,7 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
     }
     for name in table.primary_key() {
         if !target.columns.iter().any(|column| column.name == name) {
-            differences.push((
-                name,
-                "is in the primary key, but the plugin does not write it".into(),
-            ));
+            differences.push((name, "is in the primary key, but is not written".into()));
         }
     }
     if target.operation == Operation::Delete {
@@ -445,6 +445,59 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
         }
     }
     differences
+}
+
+impl Schema {
+    /// What a store's tables lack of this schema, a line for each.
+    pub fn differences(&self, live: &[Table]) -> Vec<String> {
+        let mut differences = Vec::new();
+        for table in &self.tables {
+            let name = &table.name;
+            let Some(live) = live.iter().find(|live| live.name == *name) else {
+                differences.push(format!("{name}: there is no such table"));
+                continue;
+            };
+            for column in &table.columns {
+                let (name, wanted) = (format!("{name}.{}", column.name), &column.kind);
+                match live.column(&column.name) {
+                    None => differences.push(format!("{name}: is missing; it should be {wanted}")),
+                    Some(live) if live.kind != *wanted => {
+                        differences
+                            .push(format!("{name}: is {}; it should be {wanted}", live.kind));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if live.partition != table.partition || live.clustering != table.clustering {
+                differences.push(format!(
+                    "{name}: the primary key is another one, or its order is"
+                ));
+            }
+        }
+        differences
+    }
+
+    /// The statements that add columns which a store's tables lack.
+    pub fn additions(&self, keyspace: &str, live: &[Table]) -> Vec<String> {
+        let both = self
+            .tables
+            .iter()
+            .filter_map(|table| Some((table, live.iter().find(|live| live.name == table.name)?)));
+        let mut statements = Vec::new();
+        for (table, live) in both {
+            let is_missing = |column: &&Column| live.column(&column.name).is_none();
+            for column in table.columns.iter().filter(is_missing) {
+                let [keyspace, table, name] =
+                    [keyspace, &table.name, &column.name].map(token::quote);
+                let fixed = if column.is_static { " STATIC" } else { "" };
+                statements.push(format!(
+                    "ALTER TABLE {keyspace}.{table} ADD {name} {}{fixed}",
+                    column.kind
+                ));
+            }
+        }
+        statements
+    }
 }
 
 #[cfg(test)]

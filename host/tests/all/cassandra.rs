@@ -7,11 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use expect_test::{Expect, expect};
 use host::message::Batch;
+use host::query::{self, Query, Store};
 use host::row::{Column, CqlType, Key, Operation, Rows, Target, Transformed, push_cell};
 use host::sink::cassandra::{Cassandra, Config, Reader};
 use host::sink::schema::Schema;
 use host::sink::value::Value;
-use host::sink::{Error, Refused, Sink};
+use host::sink::{Error, Refused, Sink, sqlite};
 
 /// How long one write may take on a machine that is busy with other tests.
 const WRITE_MAX: Duration = Duration::from_secs(60);
@@ -51,25 +52,44 @@ impl Keyspace {
     }
 
     fn execute(&self, statement: &str) {
-        self.reader.execute(&statement.replace("t.plays", &format!("{}.plays", self.config.keyspace))).unwrap();
+        self.reader
+            .execute(&statement.replace("t.plays", &format!("{}.plays", self.config.keyspace)))
+            .unwrap();
     }
 }
 
 impl Drop for Keyspace {
     fn drop(&mut self) {
-        self.reader.execute(&format!("DROP KEYSPACE {}", self.config.keyspace)).ok();
+        self.reader
+            .execute(&format!("DROP KEYSPACE {}", self.config.keyspace))
+            .ok();
     }
 }
 
 fn target(operation: Operation, columns: &[(&str, CqlType)]) -> Target {
-    let column = |&(name, kind): &(&str, CqlType)| Column { name: name.into(), kind };
-    Target { table: "plays".into(), operation, columns: columns.iter().map(column).collect() }
+    let column = |&(name, kind): &(&str, CqlType)| Column {
+        name: name.into(),
+        kind,
+    };
+    Target {
+        table: "plays".into(),
+        operation,
+        columns: columns.iter().map(column).collect(),
+    }
 }
 
 fn targets() -> [Target; 2] {
     let key = [("name", CqlType::Text), ("at", CqlType::Timestamp)];
-    let all = [key[0], key[1], ("song", CqlType::Text), ("tempo", CqlType::Float)];
-    [target(Operation::Upsert, &all), target(Operation::Delete, &key)]
+    let all = [
+        key[0],
+        key[1],
+        ("song", CqlType::Text),
+        ("tempo", CqlType::Float),
+    ];
+    [
+        target(Operation::Upsert, &all),
+        target(Operation::Delete, &key),
+    ]
 }
 
 /// A row: its write time and its cells.
@@ -77,21 +97,38 @@ type Row = (i64, Vec<Option<Vec<u8>>>);
 
 fn play(write_time: i64, name: &str, at: i64, song: &str) -> Row {
     let tempo = Some(0.5f32.to_be_bytes().to_vec());
-    let cells = vec![Some(name.into()), Some(at.to_be_bytes().to_vec()), Some(song.into()), tempo];
+    let cells = vec![
+        Some(name.into()),
+        Some(at.to_be_bytes().to_vec()),
+        Some(song.into()),
+        tempo,
+    ];
     (write_time, cells)
 }
 
 fn transformed(target: usize, given: &[Row]) -> Arc<Transformed> {
-    let mut rows = Rows { target, ..Rows::default() };
+    let mut rows = Rows {
+        target,
+        ..Rows::default()
+    };
     for (source, (write_time, cells)) in given.iter().enumerate() {
-        rows.bytes.extend_from_slice(&u16::try_from(cells.len()).unwrap().to_be_bytes());
-        cells.iter().for_each(|cell| push_cell(&mut rows.bytes, cell.as_deref()));
+        rows.bytes
+            .extend_from_slice(&u16::try_from(cells.len()).unwrap().to_be_bytes());
+        cells
+            .iter()
+            .for_each(|cell| push_cell(&mut rows.bytes, cell.as_deref()));
         rows.ends.push(u32::try_from(rows.bytes.len()).unwrap());
         rows.write_times.push(*write_time);
         rows.sources.push(u32::try_from(source).unwrap());
     }
     let batch = Batch::new("t".into());
-    Arc::new(Transformed { batch, rows: vec![rows], written: 0, rejected: vec![], filtered: vec![] })
+    Arc::new(Transformed {
+        batch,
+        rows: vec![rows],
+        written: 0,
+        rejected: vec![],
+        filtered: vec![],
+    })
 }
 
 fn write(sink: &mut Cassandra, batch: &Arc<Transformed>) -> Result<Vec<Refused>, Error> {
@@ -100,7 +137,10 @@ fn write(sink: &mut Cassandra, batch: &Arc<Transformed>) -> Result<Vec<Refused>,
     loop {
         match sink.poll(Duration::from_millis(100)) {
             Some(written) => return written,
-            None => assert!(Instant::now() < until, "a write takes longer than {WRITE_MAX:?}"),
+            None => assert!(
+                Instant::now() < until,
+                "a write takes longer than {WRITE_MAX:?}"
+            ),
         }
     }
 }
@@ -110,9 +150,17 @@ fn what_is_written_is_there_and_a_replay_changes_nothing() {
     let keyspace = Keyspace::of("write", SCHEMA);
     let mut sink = keyspace.sink();
     let keys = sink.prepare(&targets()).unwrap();
-    assert_eq!(keys[0], Key { partition: vec![0], clustering: vec![1] });
+    assert_eq!(
+        keys[0],
+        Key {
+            partition: vec![0],
+            clustering: vec![1]
+        }
+    );
     // A few large partitions, a few hundred that stand alone, and a key that occurs twice.
-    let mut rows: Vec<Row> = (0..9_500).map(|at| play(1_000, &format!("n{}", at % 7), at, "s")).collect();
+    let mut rows: Vec<Row> = (0..9_500)
+        .map(|at| play(1_000, &format!("n{}", at % 7), at, "s"))
+        .collect();
     rows.extend((0..500).map(|at| play(1_000, &format!("lone{at}"), at, "s")));
     rows.push(play(1_001, "n0", 0, "later"));
     let expected: BTreeMap<(String, i64), Value> = rows
@@ -130,10 +178,23 @@ fn what_is_written_is_there_and_a_replay_changes_nothing() {
             .select("name, at, song, writetime(song)")
             .into_iter()
             .map(|row| {
-                let [Value::Text(name), Value::Timestamp(at), song, Value::Integer(write_time)] = &row[..] else {
+                let [
+                    Value::Text(name),
+                    Value::Timestamp(at),
+                    song,
+                    Value::Integer(write_time),
+                ] = &row[..]
+                else {
                     panic!("{row:?}");
                 };
-                assert_eq!(*write_time, if *song == Value::Text("later".into()) { 1_001 } else { 1_000 });
+                assert_eq!(
+                    *write_time,
+                    if *song == Value::Text("later".into()) {
+                        1_001
+                    } else {
+                        1_000
+                    }
+                );
                 ((name.clone(), *at), song.clone())
             })
             .collect();
@@ -148,7 +209,11 @@ fn the_greater_write_time_wins_and_deletes_count_too() {
     sink.prepare(&targets()).unwrap();
     let check = |sink: &mut Cassandra, target: usize, row: Row, expected: &[&str]| {
         assert_eq!(write(sink, &transformed(target, &[row])).unwrap(), []);
-        let songs: Vec<_> = keyspace.select("song").iter().map(|row| row[0].to_string()).collect();
+        let songs: Vec<_> = keyspace
+            .select("song")
+            .iter()
+            .map(|row| row[0].to_string())
+            .collect();
         assert_eq!(songs, expected);
     };
     let delete = |write_time: i64| {
@@ -174,11 +239,15 @@ fn a_row_to_blame_is_refused_and_its_neighbours_are_written() {
     rows.push(play(1, &"x".repeat(70_000), 1, "s"));
     let mut refused = write(&mut sink, &transformed(0, &rows)).unwrap();
     refused.sort_by_key(|row| row.message);
-    let told: Vec<_> = refused.iter().map(|row| format!("{}: {}\n", row.message, row.reason)).collect();
+    let told: Vec<_> = refused
+        .iter()
+        .map(|row| format!("{}: {}\n", row.message, row.reason))
+        .collect();
     expect![[r#"
         7: Expected 8 or 0 byte long for date (3)
         300: Key length of 70000 is longer than maximum of 65535
-    "#]].assert_eq(&told.concat());
+    "#]]
+    .assert_eq(&told.concat());
     assert_eq!(keyspace.select("count(*)"), [[Value::Integer(299)]]);
     // A batch of nothing else holds nobody up either.
     let alone = transformed(0, &rows[7..8]);
@@ -187,40 +256,70 @@ fn a_row_to_blame_is_refused_and_its_neighbours_are_written() {
 
 fn difference(keyspace: &Keyspace, targets: &[Target]) -> String {
     let error = keyspace.sink().prepare(targets).unwrap_err();
-    assert!(matches!(error, Error::Schema(_)) && !error.is_transient(), "{error:?}");
-    error.to_string().replace(&keyspace.config.keyspace, "KEYSPACE")
+    assert!(
+        matches!(error, Error::Schema(_)) && !error.is_transient(),
+        "{error:?}"
+    );
+    error
+        .to_string()
+        .replace(&keyspace.config.keyspace, "KEYSPACE")
 }
 
 #[test]
 fn every_difference_from_the_live_tables_is_told() {
     let check = |schema: &str, expected: Expect| {
-        expected.assert_eq(&difference(&Keyspace::of("differ", schema), &targets()[..1]));
+        expected.assert_eq(&difference(
+            &Keyspace::of("differ", schema),
+            &targets()[..1],
+        ));
     };
-    let table = |columns: &str| SCHEMA.split("CREATE TABLE").next().unwrap().to_owned() + "CREATE TABLE t.plays (" + columns + ");";
-    check(&table("name text PRIMARY KEY, at timestamp, song text, tempo double"), expect![[r#"
-        the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
-          plays.tempo: is double; the plugin writes float
-        `host schema apply plays` makes the tables and columns that are missing"#]]);
-    check(&table("name text, at timestamp, tempo float, mood text, PRIMARY KEY (name, at, mood)"), expect![[r#"
-        the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
-          plays.song: is missing; the plugin writes text
-          plays.mood: is in the primary key, but the plugin does not write it
-        `host schema apply plays` makes the tables and columns that are missing"#]]);
-    check(&table("name text, at timestamp, song text STATIC, tempo list<float>, PRIMARY KEY (name, at)"), expect![[r#"
-        the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
-          plays.song: is static: rows would overwrite each other's
-          plays.tempo: is list<float>; the plugin writes float
-        `host schema apply plays` makes the tables and columns that are missing"#]]);
-    check(&SCHEMA.replace("t.plays", "t.other"), expect![[r#"
-        the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
-          plays: there is no such table
-        `host schema apply plays` makes the tables and columns that are missing"#]]);
+    let table = |columns: &str| {
+        SCHEMA.split("CREATE TABLE").next().unwrap().to_owned()
+            + "CREATE TABLE t.plays ("
+            + columns
+            + ");"
+    };
+    check(
+        &table("name text PRIMARY KEY, at timestamp, song text, tempo double"),
+        expect![[r#"
+            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+              plays.tempo: is double; it should be float
+            `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
+    );
+    check(
+        &table("name text, at timestamp, tempo float, mood text, PRIMARY KEY (name, at, mood)"),
+        expect![[r#"
+            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+              plays.song: is missing; it should be text
+              plays.mood: is in the primary key, but is not written
+            `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
+    );
+    check(
+        &table(
+            "name text, at timestamp, song text STATIC, tempo list<float>, PRIMARY KEY (name, at)",
+        ),
+        expect![[r#"
+            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+              plays.song: is static: rows would overwrite each other's
+              plays.tempo: is list<float>; it should be float
+            `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
+    );
+    check(
+        &SCHEMA.replace("t.plays", "t.other"),
+        expect![[r#"
+            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+              plays: there is no such table
+            `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
+    );
     let keyspace = Keyspace::of("gone", SCHEMA);
-    keyspace.reader.execute(&format!("DROP KEYSPACE {}", keyspace.config.keyspace)).unwrap();
+    keyspace
+        .reader
+        .execute(&format!("DROP KEYSPACE {}", keyspace.config.keyspace))
+        .unwrap();
     expect![[r#"
         the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
           plays: there is no such table
-        `host schema apply plays` makes the tables and columns that are missing"#]].assert_eq(&difference(&keyspace, &targets()[..1]));
+        `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]].assert_eq(&difference(&keyspace, &targets()[..1]));
 }
 
 #[test]
@@ -229,10 +328,17 @@ fn a_table_that_changes_meanwhile_holds_the_batch_until_it_is_mended() {
     let mut sink = keyspace.sink();
     sink.prepare(&targets()[..1]).unwrap();
     keyspace.execute("ALTER TABLE t.plays DROP song");
-    let rows: Vec<Row> = (0..10).map(|at| play(1, &format!("n{at}"), at, "s")).collect();
+    let rows: Vec<Row> = (0..10)
+        .map(|at| play(1, &format!("n{at}"), at, "s"))
+        .collect();
     let batch = transformed(0, &rows);
     let error = write(&mut sink, &batch).unwrap_err();
-    assert!(error.to_string().contains("plays.song: is missing; the plugin writes text"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("plays.song: is missing; it should be text"),
+        "{error}"
+    );
     assert!(!error.is_transient());
     keyspace.execute("ALTER TABLE t.plays ADD song text");
     assert_eq!(write(&mut sink, &batch).unwrap(), []);
@@ -243,8 +349,20 @@ fn a_table_that_changes_meanwhile_holds_the_batch_until_it_is_mended() {
 fn a_store_that_is_away_is_waited_for() {
     let mut config = Config::new("k".into());
     config.contact_points = vec!["127.0.0.1:1".into()];
-    let error = Cassandra::open(&config).unwrap().prepare(&targets()).unwrap_err();
-    assert!(matches!(error, Error::Unavailable { code: "no_connection", .. }) && error.is_transient(), "{error:?}");
+    let error = Cassandra::open(&config)
+        .unwrap()
+        .prepare(&targets())
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Unavailable {
+                code: "no_connection",
+                ..
+            }
+        ) && error.is_transient(),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -253,8 +371,191 @@ fn rows_live_as_long_as_the_configuration_says() {
     keyspace.config.ttl = Some(Duration::from_secs(3_600));
     let mut sink = keyspace.sink();
     sink.prepare(&targets()[..1]).unwrap();
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+    let now = i64::try_from(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_micros(),
+    )
+    .unwrap();
     write(&mut sink, &transformed(0, &[play(now, "Ada", 1, "s")])).unwrap();
-    let [row] = &keyspace.select("ttl(song)")[..] else { panic!("one row") };
+    let [row] = &keyspace.select("ttl(song)")[..] else {
+        panic!("one row")
+    };
     assert!(matches!(row[0], Value::Integer(3_500..=3_600)), "{row:?}");
+}
+
+/// The values that parameters of a query are asked with.
+fn asked(query: &Query) -> Vec<(String, String)> {
+    let value = |name: &str| match name {
+        "name" => "Ada",
+        "minute" => "2026-03-02T16:05",
+        _ => "2026-03-02T16",
+    };
+    let parameters = query.parameters.iter();
+    parameters
+        .map(|parameter| (parameter.name.clone(), value(&parameter.name).to_owned()))
+        .collect()
+}
+
+/// Plays of Ada's in one hour, two of them in one minute, one just after it, and one of another
+/// person's; some have no figures.
+fn plays(target: &Target) -> Vec<Row> {
+    let hour = 1_772_467_200_000; // 2026-03-02T16:00:00Z
+    let play = |(index, name, after): (i64, &str, i64)| {
+        let cell = |column: &Column| match (column.name.as_str(), column.kind) {
+            ("name", _) => Some(name.into()),
+            ("timestamp", _) => Some((hour + after).to_be_bytes().to_vec()),
+            _ if index == 3 => None,
+            ("danceability", _) => Some(
+                f32::from(u8::try_from(index).unwrap())
+                    .sqrt()
+                    .to_be_bytes()
+                    .to_vec(),
+            ),
+            (_, CqlType::Text) => Some(format!("text {index}, \"quoted\" \u{fc}").into()),
+            (_, kind) => Some(vec![0x41; kind.width().unwrap()]),
+        };
+        (1_000, target.columns.iter().map(cell).collect())
+    };
+    let given = [
+        (0, "Ada", 0),
+        (1, "Ada", 301_007),
+        (2, "Ada", 359_999),
+        (3, "Ada", 1_200_000),
+        (4, "Ada", 3_600_000),
+        (5, "Eve", 301_007),
+    ];
+    given.into_iter().map(play).collect()
+}
+
+#[test]
+fn every_query_is_answered_alike_by_both_stores() {
+    let (schema, queries) = (
+        include_str!("../../../cql/spotify/schema.cql"),
+        include_str!("../../../cql/spotify/queries.cql"),
+    );
+    let keyspace = Keyspace::of("queries", schema);
+    let parsed = Schema::parse(schema).unwrap();
+    let columns = parsed.tables[0].columns.iter();
+    let columns = columns.map(|column| Column {
+        name: column.name.clone(),
+        kind: column.known().unwrap(),
+    });
+    let target = Target {
+        table: "records".into(),
+        operation: Operation::Upsert,
+        columns: columns.collect(),
+    };
+    let batch = transformed(0, &plays(&target));
+    let directory = tempfile::tempdir().unwrap();
+    let config = sqlite::Config {
+        directory: directory.path().into(),
+        keyspace: keyspace.config.keyspace.clone(),
+        schema: schema.into(),
+    };
+    let mut cassandra = keyspace.sink();
+    cassandra.prepare(std::slice::from_ref(&target)).unwrap();
+    assert_eq!(write(&mut cassandra, &batch).unwrap(), []);
+    let mut sqlite = sqlite::Sqlite::open(&config).unwrap();
+    sqlite.prepare(std::slice::from_ref(&target)).unwrap();
+    sqlite.start(&batch);
+    assert_eq!(sqlite.poll(Duration::ZERO).unwrap().unwrap(), []);
+    let stores = [
+        Store::Cassandra(Reader::open(&keyspace.config).unwrap()),
+        Store::Sqlite(sqlite::Reader::open(&config).unwrap()),
+    ];
+    let mut told = String::new();
+    for query in query::parse(queries).unwrap() {
+        let bound = query.bind(&asked(&query), &config.keyspace).unwrap();
+        let [cassandra, sqlite] = stores.each_ref().map(|store| {
+            let mut answer = store.ask(&bound).unwrap();
+            if query.name == "sample" {
+                // Nobody promises its order.
+                answer.rows.sort_by_key(|row| format!("{row:?}"));
+            }
+            answer
+        });
+        assert_eq!(cassandra, sqlite, "{}", query.name);
+        told += &format!(
+            "{}\n{}\n",
+            query.name,
+            query::render(&cassandra, query::Format::Table)
+        );
+    }
+    expect![[r#"
+        plays
+        ┌──────────────────────────┬────────────────────┬────────────────────┬──────────────┬───────────┬───────────┐
+        │ timestamp                ┆ song               ┆ artists            ┆ danceability ┆    energy ┆     tempo │
+        ╞══════════════════════════╪════════════════════╪════════════════════╪══════════════╪═══════════╪═══════════╡
+        │ 2026-03-02T16:00:00.000Z ┆ text 0, "quoted" ü ┆ text 0, "quoted" ü ┆            0 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:05:01.007Z ┆ text 1, "quoted" ü ┆ text 1, "quoted" ü ┆            1 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:05:59.999Z ┆ text 2, "quoted" ü ┆ text 2, "quoted" ü ┆    1.4142135 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:20:00.000Z ┆ null               ┆ null               ┆         null ┆      null ┆      null │
+        │ 2026-03-02T17:00:00.000Z ┆ text 4, "quoted" ü ┆ text 4, "quoted" ü ┆            2 ┆ 12.078431 ┆ 12.078431 │
+        └──────────────────────────┴────────────────────┴────────────────────┴──────────────┴───────────┴───────────┘
+        5 rows
+
+        plays-in-minute
+        ┌──────────────────────────┬────────────────────┬────────────────────┬──────────────┬───────────┬───────────┐
+        │ timestamp                ┆ song               ┆ artists            ┆ danceability ┆    energy ┆     tempo │
+        ╞══════════════════════════╪════════════════════╪════════════════════╪══════════════╪═══════════╪═══════════╡
+        │ 2026-03-02T16:05:01.007Z ┆ text 1, "quoted" ü ┆ text 1, "quoted" ü ┆            1 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:05:59.999Z ┆ text 2, "quoted" ü ┆ text 2, "quoted" ü ┆    1.4142135 ┆ 12.078431 ┆ 12.078431 │
+        └──────────────────────────┴────────────────────┴────────────────────┴──────────────┴───────────┴───────────┘
+        2 rows
+
+        plays-in-hour
+        ┌──────────────────────────┬────────────────────┬────────────────────┬──────────────┬───────────┬───────────┐
+        │ timestamp                ┆ song               ┆ artists            ┆ danceability ┆    energy ┆     tempo │
+        ╞══════════════════════════╪════════════════════╪════════════════════╪══════════════╪═══════════╪═══════════╡
+        │ 2026-03-02T16:00:00.000Z ┆ text 0, "quoted" ü ┆ text 0, "quoted" ü ┆            0 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:05:01.007Z ┆ text 1, "quoted" ü ┆ text 1, "quoted" ü ┆            1 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:05:59.999Z ┆ text 2, "quoted" ü ┆ text 2, "quoted" ü ┆    1.4142135 ┆ 12.078431 ┆ 12.078431 │
+        │ 2026-03-02T16:20:00.000Z ┆ null               ┆ null               ┆         null ┆      null ┆      null │
+        └──────────────────────────┴────────────────────┴────────────────────┴──────────────┴───────────┴───────────┘
+        4 rows
+
+        average-danceability
+        ┌──────────────────────┐
+        │ average_danceability │
+        ╞══════════════════════╡
+        │           0.80473787 │
+        └──────────────────────┘
+        1 row
+
+        average-danceability-in-minute
+        ┌──────────────────────┐
+        │ average_danceability │
+        ╞══════════════════════╡
+        │            1.2071068 │
+        └──────────────────────┘
+        1 row
+
+        sample
+        ┌──────┬──────────────────────────┬────────────────────┬────────────────────┬──────────────┬───────────┬───────────┐
+        │ name ┆ timestamp                ┆ song               ┆ artists            ┆ danceability ┆    energy ┆     tempo │
+        ╞══════╪══════════════════════════╪════════════════════╪════════════════════╪══════════════╪═══════════╪═══════════╡
+        │ Ada  ┆ 2026-03-02T16:00:00.000Z ┆ text 0, "quoted" ü ┆ text 0, "quoted" ü ┆            0 ┆ 12.078431 ┆ 12.078431 │
+        │ Ada  ┆ 2026-03-02T16:05:01.007Z ┆ text 1, "quoted" ü ┆ text 1, "quoted" ü ┆            1 ┆ 12.078431 ┆ 12.078431 │
+        │ Ada  ┆ 2026-03-02T16:05:59.999Z ┆ text 2, "quoted" ü ┆ text 2, "quoted" ü ┆    1.4142135 ┆ 12.078431 ┆ 12.078431 │
+        │ Ada  ┆ 2026-03-02T16:20:00.000Z ┆ null               ┆ null               ┆         null ┆      null ┆      null │
+        │ Ada  ┆ 2026-03-02T17:00:00.000Z ┆ text 4, "quoted" ü ┆ text 4, "quoted" ü ┆            2 ┆ 12.078431 ┆ 12.078431 │
+        │ Eve  ┆ 2026-03-02T16:05:01.007Z ┆ text 5, "quoted" ü ┆ text 5, "quoted" ü ┆     2.236068 ┆ 12.078431 ┆ 12.078431 │
+        └──────┴──────────────────────────┴────────────────────┴────────────────────┴──────────────┴───────────┴───────────┘
+        6 rows
+
+    "#]].assert_eq(&told);
+    // The whole row, and an average of nothing.
+    for text in [
+        "-- a: b\nSELECT * FROM t.records WHERE name = 'Ada' ORDER BY timestamp;",
+        "-- a: b\nSELECT avg(key), avg(tempo) FROM t.records WHERE name = 'Ada';",
+        "-- a: b\nSELECT avg(tempo) FROM t.records WHERE name = 'nobody';",
+    ] {
+        let bound = query::parse(text).unwrap()[0]
+            .bind(&[], &config.keyspace)
+            .unwrap();
+        let [cassandra, sqlite] = stores.each_ref().map(|store| store.ask(&bound).unwrap());
+        assert_eq!(cassandra, sqlite, "{text}");
+    }
 }

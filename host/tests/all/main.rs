@@ -5,6 +5,7 @@ mod support;
 mod cassandra;
 mod cli;
 mod contract;
+mod dead_letters;
 mod end_to_end;
 mod golden;
 mod kafka;

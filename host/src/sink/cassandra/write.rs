@@ -90,7 +90,8 @@ impl Writer {
             let pipeline = self.config.pipeline.as_deref().unwrap_or("PIPELINE");
             Error::Schema(format!(
                 "the tables of keyspace `{keyspace}` in {} are not those that the plugin writes:\n\
-                 {difference}`host schema apply {pipeline}` makes the tables and columns that are missing",
+                 {difference}`host schema apply {pipeline}` makes what is missing; what is of another \
+                 type must be dropped first",
                 self.config.store(),
             ))
         })?;

@@ -165,5 +165,32 @@ fn every_difference_is_told() {
           nothing: there is no such table
           people.age: is not in the primary key, by which the plugin deletes rows
     "]]
-    .assert_eq(&format!("Differences:\n{}", keys(&targets, &tables).unwrap_err()));
+    .assert_eq(&format!(
+        "Differences:\n{}",
+        keys(&targets, &tables).unwrap_err()
+    ));
+}
+
+#[test]
+fn what_a_store_lacks_is_told_and_added() {
+    let schema = Schema::parse(SCHEMA).unwrap();
+    assert_eq!(schema.differences(&schema.tables), [""; 0]);
+    let live = "CREATE TABLE x.plays (name text, hour text, \"At\" timestamp, extra int,
+        PRIMARY KEY ((name, hour), \"At\"))";
+    let live = Schema::parse(live).unwrap().tables;
+    let expected = [
+        "plays.hour: is text; it should be timestamp",
+        "plays.tags: is missing; it should be frozen<list<text>>",
+        "plays.owner: is missing; it should be text",
+        "plays.tempo: is missing; it should be float",
+        "plays: the primary key is another one, or its order is",
+        "people: there is no such table",
+    ];
+    assert_eq!(schema.differences(&live), expected);
+    let expected = [
+        r#"ALTER TABLE "x"."plays" ADD "tags" frozen<list<text>>"#,
+        r#"ALTER TABLE "x"."plays" ADD "owner" text STATIC"#,
+        r#"ALTER TABLE "x"."plays" ADD "tempo" float"#,
+    ];
+    assert_eq!(schema.additions("x", &live), expected);
 }
