@@ -9,4 +9,5 @@ mod dead_letters;
 mod end_to_end;
 mod golden;
 mod kafka;
+mod queries;
 mod tidy;
