@@ -70,9 +70,9 @@ impl World {
             .enable_all()
             .build();
         let runtime = runtime.expect("a runtime starts");
-        let session = SessionBuilder::new().known_node(cassandra()).build();
+        let session = SessionBuilder::new().known_node(cassandra());
         let session = runtime
-            .block_on(session)
+            .block_on(session.build())
             .expect("Cassandra answers: services/services up");
         let mut config = ClientConfig::new();
         config
