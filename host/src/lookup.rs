@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 use sha2::{Digest, Sha256};
 
-use crate::row::{CqlType, Column, push_cell, text};
+use crate::row::{Column, CqlType, push_cell, text};
 
 /// Reference data that a plugin declares: `lookup` of `wit/plugin.wit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,12 +133,21 @@ impl Lookup {
         options: &Options,
     ) -> Result<Self, Error> {
         let mut reader = csv::Reader::new(file, bytes)?;
-        let columns: Vec<&Column> = [&declared.key].into_iter().chain(&declared.columns).collect();
+        let columns: Vec<&Column> = [&declared.key]
+            .into_iter()
+            .chain(&declared.columns)
+            .collect();
         let places = places(file, &mut reader, &columns, options)?;
         let mut lookup = Self {
             digest: hex_digest(bytes),
             blob: vec![],
-            slots: vec![Slot { tag: 0, entry: FREE }; 16],
+            slots: vec![
+                Slot {
+                    tag: 0,
+                    entry: FREE
+                };
+                16
+            ],
             hasher: DefaultHashBuilder::default(),
             len: 0,
             duplicates: 0,
@@ -164,7 +173,9 @@ impl Lookup {
                 }
             }
             if !key.is_empty() && !lookup.insert(&key, &cells) {
-                return Err(Error::TooLarge { file: file.to_owned() });
+                return Err(Error::TooLarge {
+                    file: file.to_owned(),
+                });
             }
             cells.clear();
         }
@@ -225,7 +236,8 @@ impl Lookup {
                     _ => None,
                 };
                 let length = found.map(|found| i32::try_from(found.len()));
-                cell_lengths.push(length.map_or(-1, |length| length.expect("a row of CSV is < 2 GiB")));
+                cell_lengths
+                    .push(length.map_or(-1, |length| length.expect("a row of CSV is < 2 GiB")));
                 cells.extend_from_slice(found.unwrap_or_default());
             }
         }
@@ -238,7 +250,9 @@ impl Lookup {
             self.duplicates += 1;
             return true;
         }
-        let entry = u32::try_from(self.blob.len() / ALIGNMENT).ok().filter(|entry| *entry != FREE);
+        let entry = u32::try_from(self.blob.len() / ALIGNMENT)
+            .ok()
+            .filter(|entry| *entry != FREE);
         let (Some(entry), Ok(key_length), Ok(cells_length)) =
             (entry, u32::try_from(key.len()), u32::try_from(cells.len()))
         else {
@@ -248,7 +262,8 @@ impl Lookup {
         self.blob.extend(cells_length.to_ne_bytes());
         self.blob.extend(key);
         self.blob.extend(cells);
-        self.blob.resize(self.blob.len().next_multiple_of(ALIGNMENT), 0);
+        self.blob
+            .resize(self.blob.len().next_multiple_of(ALIGNMENT), 0);
         if (self.len + 1) * 2 > self.slots.len() {
             self.grow();
         }
@@ -258,7 +273,13 @@ impl Lookup {
     }
 
     fn grow(&mut self) {
-        let free = vec![Slot { tag: 0, entry: FREE }; self.slots.len() * 2];
+        let free = vec![
+            Slot {
+                tag: 0,
+                entry: FREE
+            };
+            self.slots.len() * 2
+        ];
         let slots = std::mem::replace(&mut self.slots, free);
         for slot in slots.into_iter().filter(|slot| slot.entry != FREE) {
             let (key, _) = self.entry(slot.entry);
@@ -273,7 +294,10 @@ impl Lookup {
         while self.slots[at].entry != FREE {
             at = (at + 1) & mask;
         }
-        self.slots[at] = Slot { tag: tag(hash), entry };
+        self.slots[at] = Slot {
+            tag: tag(hash),
+            entry,
+        };
     }
 
     /// The entries that may have a key of this hash.
@@ -282,7 +306,8 @@ impl Lookup {
         let start = first_slot(hash, mask);
         let slots = (start..).map(move |at| self.slots[at & mask]);
         let used = slots.take_while(|slot| slot.entry != FREE);
-        used.filter(move |slot| slot.tag == tag(hash)).map(|slot| slot.entry)
+        used.filter(move |slot| slot.tag == tag(hash))
+            .map(|slot| slot.entry)
     }
 
     fn search(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
@@ -306,7 +331,10 @@ impl Lookup {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the lower bits of a hash, masked anyway")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower bits of a hash, masked anyway"
+)]
 fn first_slot(hash: u64, mask: usize) -> usize {
     hash as usize & mask
 }
@@ -328,21 +356,35 @@ fn places(
         return Ok((0..columns.len()).collect());
     }
     let header = reader.next()?;
-    let names: Vec<String> = header.iter().flat_map(csv::Record::cells).map(str::to_owned).collect();
+    let names: Vec<String> = header
+        .iter()
+        .flat_map(csv::Record::cells)
+        .map(str::to_owned)
+        .collect();
     let place = |column: &&Column| {
         let mut places = (0..names.len()).filter(|place| names[*place] == column.name);
         let Some(place) = places.next() else {
-            let near = names.iter().map(|name| (strsim::jaro_winkler(name, &column.name), name));
-            let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(nearness, _)| *nearness > 0.7);
+            let near = names
+                .iter()
+                .map(|name| (strsim::jaro_winkler(name, &column.name), name));
+            let near = near
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+                .filter(|(nearness, _)| *nearness > 0.7);
             return Err(Error::NoColumn {
                 file: file.to_owned(),
                 column: column.name.clone(),
-                hint: near.map_or(String::new(), |(_, name)| format!(": did you mean `{name}`?")),
+                hint: near.map_or(String::new(), |(_, name)| {
+                    format!(": did you mean `{name}`?")
+                }),
             });
         };
         if places.next().is_some() {
             let reason = format!("the header has column `{}` twice", column.name);
-            return Err(Error::Malformed { file: file.to_owned(), line: 1, reason });
+            return Err(Error::Malformed {
+                file: file.to_owned(),
+                line: 1,
+                reason,
+            });
         }
         Ok(place)
     };
@@ -355,18 +397,28 @@ fn places(
 /// If the file is not a CSV file or lacks the column.
 pub fn column(file: &str, bytes: &[u8], name: &str) -> Result<Vec<String>, Error> {
     let mut reader = csv::Reader::new(file, bytes)?;
-    let column = Column { name: name.to_owned(), kind: CqlType::Text };
+    let column = Column {
+        name: name.to_owned(),
+        kind: CqlType::Text,
+    };
     let place = places(file, &mut reader, &[&column], &Options::default())?[0];
     let mut values = vec![];
     while let Some(record) = reader.next()? {
-        values.extend(Some(record.cell(place)).filter(|cell| !cell.is_empty()).map(str::to_owned));
+        values.extend(
+            Some(record.cell(place))
+                .filter(|cell| !cell.is_empty())
+                .map(str::to_owned),
+        );
     }
     Ok(values)
 }
 
 /// The SHA-256 of bytes in lower-case hexadecimal.
 pub(crate) fn hex_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -78,16 +78,23 @@ pub enum Error {
         max: usize,
     },
     /// The bytes are something else.
-    #[error("it is neither a WebAssembly component nor a core module (text must be in a file *.wat)")]
+    #[error(
+        "it is neither a WebAssembly component nor a core module (text must be in a file *.wat)"
+    )]
     NotWasm,
     /// A core module that cannot be made into a component.
     #[error("the core module cannot be made into a component: {0}")]
     Wrap(String),
     /// A component that is no plugin.
-    #[error("the component is no plugin: it does not export {}", bindings::TRANSFORM)]
+    #[error(
+        "the component is no plugin: it does not export {}",
+        bindings::TRANSFORM
+    )]
     World,
     /// A plugin for another version of the contract.
-    #[error("the plugin is made for version {found} of the contract, this host runs {ours}: take the host that belongs to it, or build the plugin again")]
+    #[error(
+        "the plugin is made for version {found} of the contract, this host runs {ours}: take the host that belongs to it, or build the plugin again"
+    )]
     Version {
         /// The plugin's version.
         found: String,
@@ -124,7 +131,9 @@ pub enum Error {
         given: usize,
     },
     /// It fails so much that the search for the messages it fails on took too long.
-    #[error("the plugin failed on so many messages of one batch that {seconds} s did not suffice; the last: {reason}")]
+    #[error(
+        "the plugin failed on so many messages of one batch that {seconds} s did not suffice; the last: {reason}"
+    )]
     Failing {
         /// The limit.
         seconds: u64,
@@ -167,7 +176,9 @@ impl Plugin {
         let engine = limits::engine(config.limits.stack_max)?;
         let digest = lookup::hex_digest(bytes);
         let cache = config.cache.as_deref().map(Cache::new);
-        let cached = cache.as_ref().and_then(|cache| cache.load(&engine, &digest));
+        let cached = cache
+            .as_ref()
+            .and_then(|cache| cache.load(&engine, &digest));
         let compiled_in = cached.is_none().then(Instant::now);
         let component = match cached {
             Some(component) => component,
@@ -185,7 +196,10 @@ impl Plugin {
         let linker = linker.map_err(|error| Error::Start(format!("{error:#}")))?;
         let pre = linker.instantiate_pre(&component);
         let pre = pre.map_err(|error| Error::Contract(format!("{error:#}")))?;
-        let author = Author { name: name.into(), ..Author::default() };
+        let author = Author {
+            name: name.into(),
+            ..Author::default()
+        };
         let state = State::new(&config.limits, author.clone(), world.has_wasi);
         let (_, description) = Live::start(&engine, &pre, state, config)?;
         let author = Author {
@@ -193,11 +207,23 @@ impl Plugin {
             version: (&*description.version).into(),
             ..author
         };
-        let codes = description.codes.iter().map(|code| (code.clone(), config.filter_codes.contains(&**code)));
+        let codes = description
+            .codes
+            .iter()
+            .map(|code| (code.clone(), config.filter_codes.contains(&**code)));
         let codes = codes.collect();
         let (config, size) = (config.clone(), bytes.len());
         Ok(Self(Arc::new(Shared {
-            config, digest, size, compiled_in, world, description, codes, author, engine, pre,
+            config,
+            digest,
+            size,
+            compiled_in,
+            world,
+            description,
+            codes,
+            author,
+            engine,
+            pre,
         })))
     }
 
@@ -242,7 +268,11 @@ impl Plugin {
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Plugin({} {})", self.0.description.name, self.0.description.version)
+        write!(
+            f,
+            "Plugin({} {})",
+            self.0.description.name, self.0.description.version
+        )
     }
 }
 
@@ -252,9 +282,11 @@ fn compile(engine: &Engine, name: &str, bytes: &[u8], limits: &Limits) -> Result
     let (sender, receiver) = mpsc::channel();
     let engine = engine.clone();
     // Given up, it works on in vain until the process ends, which is soon: there is no plugin.
-    let compiler = thread::Builder::new().name("compile".into()).spawn(move || {
-        let _ = sender.send(Component::from_binary(&engine, &component));
-    });
+    let compiler = thread::Builder::new()
+        .name("compile".into())
+        .spawn(move || {
+            let _ = sender.send(Component::from_binary(&engine, &component));
+        });
     compiler.map_err(|error| Error::Compile(error.to_string()))?;
     let seconds = limits.compile_max.as_secs();
     match receiver.recv_timeout(limits.compile_max) {
@@ -290,18 +322,35 @@ impl Instance {
     /// If the plugin cannot be started again, or fails on too many messages. Never for a message.
     pub fn apply(&mut self, batch: Batch) -> Result<Transformed, Error> {
         let mut answer = Answer::new(self.shapes.len());
-        let unseen = self.pack.fill(&batch, self.plugin.description(), &mut self.decoder);
+        let unseen = self
+            .pack
+            .fill(&batch, self.plugin.description(), &mut self.decoder);
         answer.rejected = unseen.rejected;
         answer.filter(&"tombstone".into(), unseen.tombstones);
         let messages = 0..self.pack.sources.len();
-        let mut turn = Turn { instance: self, batch: &batch, answer, failing_since: None };
+        let mut turn = Turn {
+            instance: self,
+            batch: &batch,
+            answer,
+            failing_since: None,
+        };
         isolate(messages, &mut turn, Turn::call, |turn, message, fault| {
             let source = turn.instance.pack.sources[message];
             turn.answer.reject(source, fault.code, fault.reason);
         })?;
         let (rows, written, rejected, filtered) = turn.answer.finish();
-        let transformed = Transformed { batch, rows, written, rejected, filtered };
-        assert_eq!(transformed.conservation_gap(), 0, "a message has no outcome, or two");
+        let transformed = Transformed {
+            batch,
+            rows,
+            written,
+            rejected,
+            filtered,
+        };
+        assert_eq!(
+            transformed.conservation_gap(),
+            0,
+            "a message has no outcome, or two"
+        );
         Ok(transformed)
     }
 
@@ -331,7 +380,11 @@ impl Turn<'_> {
                     let (seconds, reason) = (limit.as_secs(), fault.reason);
                     return Called::Broken(Error::Failing { seconds, reason });
                 }
-                tracing::debug!(code = fault.code, messages = range.len(), "a call of the plugin has failed");
+                tracing::debug!(
+                    code = fault.code,
+                    messages = range.len(),
+                    "a call of the plugin has failed"
+                );
                 Called::Failed(fault)
             }
             Err(error) => Called::Broken(error),
@@ -340,7 +393,13 @@ impl Turn<'_> {
 
     fn try_call(&mut self, range: &std::ops::Range<usize>) -> Result<Result<(), Fault>, Error> {
         self.instance.revive()?;
-        let Instance { plugin, shapes, pack, live, .. } = &mut *self.instance;
+        let Instance {
+            plugin,
+            shapes,
+            pack,
+            live,
+            ..
+        } = &mut *self.instance;
         let limits = &plugin.0.config.limits;
         let live = live.as_mut().expect("it was revived just now");
         let fields = pack.fields(range);
@@ -351,8 +410,14 @@ impl Turn<'_> {
         };
         // Ends of rows are 32 bits.
         let rows_max = limits.output_max.saturating_mul(4).min(u32::MAX as usize);
-        let rules = Rules { shapes, codes: &plugin.0.codes, rows_max };
-        Ok(self.answer.take(outcome, self.batch, &pack.sources[range.clone()], &rules))
+        let rules = Rules {
+            shapes,
+            codes: &plugin.0.codes,
+            rows_max,
+        };
+        Ok(self
+            .answer
+            .take(outcome, self.batch, &pack.sources[range.clone()], &rules))
     }
 }
 

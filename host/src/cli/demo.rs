@@ -48,7 +48,9 @@ const LETTERS: &str = "dead-letters.jsonl";
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = run::exit_flag()?;
     let found = config::find::<anyhow::Error>(&args.pipeline, None, |name, _| Ok(name.into()))?;
-    let carried = found.carried.context("the demo is for the pipelines that the binary carries")?;
+    let carried = found
+        .carried
+        .context("the demo is for the pipelines that the binary carries")?;
     let keyspace = &found.file.cassandra.keyspace;
     clear(&args.dir, keyspace)?;
 
@@ -56,14 +58,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let topic = found.file.topic.as_str();
     let broker = Broker::start(topic, PARTITIONS)?;
     let run_args = pipeline_args(args, &broker.brokers());
-    println!("sluice {}: the pipeline `{}`, embedded", env!("CARGO_PKG_VERSION"), carried.name);
-    println!("  in   an in-process Kafka broker, topic `{topic}`, sample messages, some of them bad");
-    println!("  out  SQLite, {}", args.dir.join(format!("{keyspace}.db")).display());
+    println!(
+        "sluice {}: the pipeline `{}`, embedded",
+        env!("CARGO_PKG_VERSION"),
+        carried.name
+    );
+    println!(
+        "  in   an in-process Kafka broker, topic `{topic}`, sample messages, some of them bad"
+    );
+    println!(
+        "  out  SQLite, {}",
+        args.dir.join(format!("{keyspace}.db")).display()
+    );
     let assembled = assemble::assemble(&run_args, &stop)?;
     let control = Arc::new(Control::new(stop.clone(), assembled.ends));
 
     let settled = Arc::new(AtomicU64::new(0));
-    let description = found.file.produce.context("the pipeline does not say what to produce")?;
+    let description = found
+        .file
+        .produce
+        .context("the pipeline does not say what to produce")?;
     let plan = produce_plan(args, topic, &broker);
     let producer = spawn_producer(description, plan, carried, stop, settled.clone());
 
@@ -76,7 +90,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         settled.store(done, Ordering::Relaxed);
         if !shown && totals.written > 0 && matches!(report, Some(Report::Done(_))) {
             shown = true;
-            progress.pause(|| println!("  first rows after {:.1} s", began.elapsed().as_secs_f64()));
+            progress
+                .pause(|| println!("  first rows after {:.1} s", began.elapsed().as_secs_f64()));
         }
         if args.count.is_some_and(|count| done >= count) {
             control.stop();
@@ -88,7 +103,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let ended = ended?;
     produced?;
     finish(args, carried, &progress)?;
-    Ok(if ended == Ended::Drained { ExitCode::SUCCESS } else { super::exit::TEMPORARY.into() })
+    Ok(if ended == Ended::Drained {
+        ExitCode::SUCCESS
+    } else {
+        super::exit::TEMPORARY.into()
+    })
 }
 
 /// The in-process broker keeps 5 MiB a partition: many partitions keep more.
@@ -104,7 +123,15 @@ struct Line {
 fn pipeline_args(args: &Args, brokers: &str) -> run::Args {
     let sink = format!("sqlite:{}", args.dir.display());
     let group = format!("sluice-demo-{}", args.pipeline);
-    let typed = ["host", "--plugin", &args.pipeline, "--brokers", brokers, "--group", &group];
+    let typed = [
+        "host",
+        "--plugin",
+        &args.pipeline,
+        "--brokers",
+        brokers,
+        "--group",
+        &group,
+    ];
     Line::parse_from(typed.into_iter().chain(["--sink", &sink])).args
 }
 

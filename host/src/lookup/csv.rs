@@ -48,13 +48,28 @@ impl<'a> Reader<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];
             let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let start = before
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             let reason = format!("byte {} of the line is not UTF-8", before.len() - start + 1);
-            Error::Malformed { file: file.to_owned(), line, reason }
+            Error::Malformed {
+                file: file.to_owned(),
+                line,
+                reason,
+            }
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (unquoted, ranges) = (String::new(), vec![]);
-        Ok(Self { file, text, at: 0, line: 1, cells: None, unquoted, ranges })
+        Ok(Self {
+            file,
+            text,
+            at: 0,
+            line: 1,
+            cells: None,
+            unquoted,
+            ranges,
+        })
     }
 
     /// Says how many cells each record has.
@@ -87,12 +102,23 @@ impl<'a> Reader<'a> {
                 return Err(self.malformed("there is text after a closing quote"));
             }
         }
-        let (found, cells) = (self.ranges.len(), *self.cells.get_or_insert(self.ranges.len()));
+        let (found, cells) = (
+            self.ranges.len(),
+            *self.cells.get_or_insert(self.ranges.len()),
+        );
         if found != cells {
             let reason = format!("there are {found} cells, not {cells}");
-            return Err(Error::Malformed { file: self.file.to_owned(), line, reason });
+            return Err(Error::Malformed {
+                file: self.file.to_owned(),
+                line,
+                reason,
+            });
         }
-        Ok(Some(Record { line, text: &self.unquoted, ranges: &self.ranges }))
+        Ok(Some(Record {
+            line,
+            text: &self.unquoted,
+            ranges: &self.ranges,
+        }))
     }
 
     fn peek(&self) -> Option<u8> {
@@ -102,7 +128,11 @@ impl<'a> Reader<'a> {
     /// Takes an end of line, if here is one.
     fn end_line(&mut self) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
-        let length = if rest.starts_with(b"\r\n") { 2 } else { usize::from(rest.starts_with(b"\n")) };
+        let length = if rest.starts_with(b"\r\n") {
+            2
+        } else {
+            usize::from(rest.starts_with(b"\n"))
+        };
         self.at += length;
         self.line += usize::from(length > 0);
         length > 0
@@ -110,7 +140,9 @@ impl<'a> Reader<'a> {
 
     fn plain(&mut self) -> Result<(), Error> {
         let rest = &self.text.as_bytes()[self.at..];
-        let end = rest.iter().position(|byte| matches!(*byte, COMMA | b'\n' | QUOTE));
+        let end = rest
+            .iter()
+            .position(|byte| matches!(*byte, COMMA | b'\n' | QUOTE));
         let mut end = end.unwrap_or(rest.len());
         if rest.get(end) == Some(&QUOTE) {
             return Err(self.malformed("there is a quote in a cell that does not begin with one"));
@@ -148,6 +180,10 @@ impl<'a> Reader<'a> {
 
     fn malformed(&self, reason: &str) -> Error {
         let (file, reason) = (self.file.to_owned(), reason.to_owned());
-        Error::Malformed { file, line: self.line, reason }
+        Error::Malformed {
+            file,
+            line: self.line,
+            reason,
+        }
     }
 }

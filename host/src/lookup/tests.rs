@@ -1,7 +1,10 @@
 use super::*;
 
 fn declared(columns: &[(&str, CqlType)]) -> Declared {
-    let mut columns = columns.iter().map(|(name, kind)| Column { name: (*name).to_owned(), kind: *kind });
+    let mut columns = columns.iter().map(|(name, kind)| Column {
+        name: (*name).to_owned(),
+        kind: *kind,
+    });
     Declared {
         name: "songs".to_owned(),
         key: columns.next().unwrap(),
@@ -9,11 +12,19 @@ fn declared(columns: &[(&str, CqlType)]) -> Declared {
     }
 }
 
-const SONGS: &[(&str, CqlType)] =
-    &[("name", CqlType::Text), ("key", CqlType::Tinyint), ("artist", CqlType::Text)];
+const SONGS: &[(&str, CqlType)] = &[
+    ("name", CqlType::Text),
+    ("key", CqlType::Tinyint),
+    ("artist", CqlType::Text),
+];
 
 fn read(csv: &str) -> Result<Lookup, Error> {
-    Lookup::read("songs.csv", csv.as_bytes(), &declared(SONGS), &Options::default())
+    Lookup::read(
+        "songs.csv",
+        csv.as_bytes(),
+        &declared(SONGS),
+        &Options::default(),
+    )
 }
 
 /// What a search for one name finds, as the two cells.
@@ -23,11 +34,12 @@ fn find(lookup: &Lookup, name: &str) -> Option<Vec<Option<Vec<u8>>>> {
     lookup.find(name.as_bytes(), &[length], &mut cells, &mut lengths);
     (lengths != [-1]).then(|| {
         let cells = crate::row::Cells::new(&cells);
-        cells.map(|cell| match cell {
-            crate::row::Cell::Value(cell) => Some(cell.to_vec()),
-            crate::row::Cell::Null | crate::row::Cell::Unset => None,
-        })
-        .collect()
+        cells
+            .map(|cell| match cell {
+                crate::row::Cell::Value(cell) => Some(cell.to_vec()),
+                crate::row::Cell::Null | crate::row::Cell::Unset => None,
+            })
+            .collect()
     })
 }
 
@@ -38,18 +50,46 @@ fn files_of_every_form() {
         let lookup = read(csv).unwrap_or_else(|error| panic!("{csv:?}: {error}"));
         assert_eq!(find(&lookup, name), want.map(Vec::from), "{csv:?} {name:?}");
     };
-    check("name,key,artist\nA,1,X\n", "A", Some([some(&[1]), some(b"X")]));
-    check("\u{feff}name,key,artist\r\nA,1,X\r\n", "A", Some([some(&[1]), some(b"X")]));
-    check("artist,more,key,name\nX,?,-1,A", "A", Some([some(&[255]), some(b"X")]));
+    check(
+        "name,key,artist\nA,1,X\n",
+        "A",
+        Some([some(&[1]), some(b"X")]),
+    );
+    check(
+        "\u{feff}name,key,artist\r\nA,1,X\r\n",
+        "A",
+        Some([some(&[1]), some(b"X")]),
+    );
+    check(
+        "artist,more,key,name\nX,?,-1,A",
+        "A",
+        Some([some(&[255]), some(b"X")]),
+    );
     check("name,key,artist\nA,,\n", "A", Some([None, None]));
     check("name,key,artist\nA,\"\",X\r", "A", Some([None, some(b"X")]));
-    check("name,key,artist\n\"a \"\"b\"\", c\",1,\"two\r\nlines\"\n", "a \"b\", c", Some([some(&[1]), some(b"two\r\nlines")]));
-    check("name,key,artist\n\nA,1,X\n\n\n", "A", Some([some(&[1]), some(b"X")]));
-    check("name,key,artist\nA,1,X\nA,2,Y\n", "A", Some([some(&[1]), some(b"X")]));
+    check(
+        "name,key,artist\n\"a \"\"b\"\", c\",1,\"two\r\nlines\"\n",
+        "a \"b\", c",
+        Some([some(&[1]), some(b"two\r\nlines")]),
+    );
+    check(
+        "name,key,artist\n\nA,1,X\n\n\n",
+        "A",
+        Some([some(&[1]), some(b"X")]),
+    );
+    check(
+        "name,key,artist\nA,1,X\nA,2,Y\n",
+        "A",
+        Some([some(&[1]), some(b"X")]),
+    );
     check("name,key,artist\n,1,X\n", "", None);
     check("name,key,artist\n A,1,X\n", "A", None);
     check("name,key,artist\nA,1,X\n", "a", None);
-    check("name,key,artist\nÄ 歌,1,X", "Ä 歌", Some([some(&[1]), some(b"X")]));
+    check(
+        "name,key,artist\nÄ 歌,1,X",
+        "Ä 歌",
+        Some([some(&[1]), some(b"X")]),
+    );
     check("name,key,artist", "A", None);
 }
 
@@ -57,18 +97,48 @@ fn files_of_every_form() {
 fn broken_files_are_refused_with_their_line() {
     let check = |csv: &[u8], want: &str| {
         let read = Lookup::read("songs.csv", csv, &declared(SONGS), &Options::default());
-        assert_eq!(read.map(|_| ()).map_err(|error| error.to_string()), Err(want.to_owned()));
+        assert_eq!(
+            read.map(|_| ()).map_err(|error| error.to_string()),
+            Err(want.to_owned())
+        );
     };
-    check(b"name,key,artist\nA,1\n", "songs.csv, line 2: there are 2 cells, not 3");
-    check(b"name,key,artist\n\"A\n\n\",1,X,\n", "songs.csv, line 2: there are 4 cells, not 3");
-    check(b"name,key,artist\nA,1,X\n\"B,1,X\nC,1,X\n", "songs.csv, line 3: a quote is opened here and never closed");
-    check(b"name,key,artist\n\"A\"B,1,X\n", "songs.csv, line 2: there is text after a closing quote");
-    check(b"name,key,artist\nA\"B\",1,X\n", "songs.csv, line 2: there is a quote in a cell that does not begin with one");
-    check(b"name,key,artist\nA\xff,1,X\n", "songs.csv, line 2: byte 2 of the line is not UTF-8");
-    check(b"name,key,artist\n\"\n\",1,X\nA,300,X\n", "songs.csv, line 4, column `key`: \"300\" is not of type tinyint");
-    check(b"names,key,artist\n", "songs.csv has no column `name`: did you mean `names`?");
+    check(
+        b"name,key,artist\nA,1\n",
+        "songs.csv, line 2: there are 2 cells, not 3",
+    );
+    check(
+        b"name,key,artist\n\"A\n\n\",1,X,\n",
+        "songs.csv, line 2: there are 4 cells, not 3",
+    );
+    check(
+        b"name,key,artist\nA,1,X\n\"B,1,X\nC,1,X\n",
+        "songs.csv, line 3: a quote is opened here and never closed",
+    );
+    check(
+        b"name,key,artist\n\"A\"B,1,X\n",
+        "songs.csv, line 2: there is text after a closing quote",
+    );
+    check(
+        b"name,key,artist\nA\"B\",1,X\n",
+        "songs.csv, line 2: there is a quote in a cell that does not begin with one",
+    );
+    check(
+        b"name,key,artist\nA\xff,1,X\n",
+        "songs.csv, line 2: byte 2 of the line is not UTF-8",
+    );
+    check(
+        b"name,key,artist\n\"\n\",1,X\nA,300,X\n",
+        "songs.csv, line 4, column `key`: \"300\" is not of type tinyint",
+    );
+    check(
+        b"names,key,artist\n",
+        "songs.csv has no column `name`: did you mean `names`?",
+    );
     check(b"", "songs.csv has no column `name`");
-    check(b"name,key,artist,key\n", "songs.csv, line 1: the header has column `key` twice");
+    check(
+        b"name,key,artist,key\n",
+        "songs.csv, line 1: the header has column `key` twice",
+    );
 }
 
 #[test]
@@ -76,7 +146,10 @@ fn a_file_without_header_has_the_declared_order() {
     let options = Options { header: false };
     let read = |csv: &[u8]| Lookup::read("f", csv, &declared(SONGS), &options);
     let lookup = read(b"A,1,X\nB,2,Y\n").unwrap();
-    assert_eq!(find(&lookup, "B"), Some(vec![Some(vec![2]), Some(b"Y".to_vec())]));
+    assert_eq!(
+        find(&lookup, "B"),
+        Some(vec![Some(vec![2]), Some(b"Y".to_vec())])
+    );
     assert!(read(b"A,1\n").is_err());
 }
 
@@ -102,7 +175,10 @@ fn many_keys_are_all_found_at_once() {
     assert_eq!(found.iter().filter(|length| **length >= 0).count(), keys);
     let sum: i32 = found.iter().filter(|length| **length >= 0).sum();
     assert_eq!(usize::try_from(sum).unwrap(), cells.len());
-    assert_eq!(column("f", csv.as_bytes(), "artist").unwrap()[7], "artist 7");
+    assert_eq!(
+        column("f", csv.as_bytes(), "artist").unwrap()[7],
+        "artist 7"
+    );
 }
 
 #[test]

@@ -140,7 +140,10 @@ pub(super) struct Column {
 
 impl From<Column> for row::Column {
     fn from(Column { name, kind }: Column) -> Self {
-        Self { name, kind: kind.into() }
+        Self {
+            name,
+            kind: kind.into(),
+        }
     }
 }
 

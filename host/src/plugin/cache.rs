@@ -48,11 +48,16 @@ impl<'a> Cache<'a> {
     }
 
     fn try_store(&self, engine: &Engine, digest: &str, component: &Component) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(self.directory)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.directory)?;
         if !self.is_ours() {
             return Err(io::Error::other("others may write into the directory"));
         }
-        let bytes = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
+        let bytes = component
+            .serialize()
+            .map_err(|error| io::Error::other(error.to_string()))?;
         let path = self.path(engine, digest);
         let part = path.with_extension(format!("{}.part", process::id()));
         fs::write(&part, bytes)?;
@@ -62,7 +67,8 @@ impl<'a> Cache<'a> {
     fn path(&self, engine: &Engine, digest: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        self.directory.join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
+        self.directory
+            .join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
     }
 
     /// Whether nobody else can have put something into the directory.

@@ -88,10 +88,16 @@ impl Card {
 impl fmt::Display for Card {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} {}", self.name, self.version)?;
-        let compiled = self.compile_ms.map_or("from the cache".to_owned(), |ms| format!("in {ms} ms"));
+        let compiled = self
+            .compile_ms
+            .map_or("from the cache".to_owned(), |ms| format!("in {ms} ms"));
         line(f, "contract", &self.contract)?;
         line(f, "digest", &self.digest)?;
-        line(f, "size", &format!("{} bytes, compiled {compiled}", self.size))?;
+        line(
+            f,
+            "size",
+            &format!("{} bytes, compiled {compiled}", self.size),
+        )?;
         list(f, "imports", &self.imports)?;
         list(f, "fields", &self.fields)?;
         list(f, "wants", &self.wants)?;

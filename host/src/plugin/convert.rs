@@ -54,8 +54,16 @@ const TABLES: u32 = 16;
 
 impl Answer {
     pub(super) fn new(targets: usize) -> Self {
-        let rows = (0..targets).map(|target| Rows { target, ..Rows::default() }).collect();
-        Self { rows, ..Self::default() }
+        let rows = (0..targets)
+            .map(|target| Rows {
+                target,
+                ..Rows::default()
+            })
+            .collect();
+        Self {
+            rows,
+            ..Self::default()
+        }
     }
 
     pub(super) fn filter(&mut self, code: &Arc<str>, messages: usize) {
@@ -64,7 +72,12 @@ impl Answer {
 
     pub(super) fn reject(&mut self, message: u32, code: &str, reason: String) {
         let (message, stage, code) = (message as usize, Stage::Transform, code.into());
-        self.rejected.push(Rejected { message, stage, code, reason });
+        self.rejected.push(Rejected {
+            message,
+            stage,
+            code,
+            reason,
+        });
     }
 
     /// Takes the outcome of a call whose messages have these indices in the batch. After a fault
@@ -108,8 +121,13 @@ impl Answer {
     pub(super) fn finish(mut self) -> (Vec<Rows>, usize, Vec<Rejected>, Vec<Filtered>) {
         self.rows.retain(|rows| !rows.is_empty());
         self.rejected.sort_by_key(|rejected| rejected.message);
-        let filtered = self.filtered.into_iter().filter(|(_, messages)| *messages > 0);
-        let filtered = filtered.map(|(code, messages)| Filtered { code, messages }).collect();
+        let filtered = self
+            .filtered
+            .into_iter()
+            .filter(|(_, messages)| *messages > 0);
+        let filtered = filtered
+            .map(|(code, messages)| Filtered { code, messages })
+            .collect();
         (self.rows, self.written, self.rejected, filtered)
     }
 
@@ -127,7 +145,9 @@ impl Answer {
             let table = 1 << (TABLES + shape.table);
             for source in &rows.sources {
                 let Some(mark) = self.marks.get_mut(*source as usize) else {
-                    return Err(bad_answer(format!("a row is of message {source} of {messages}")));
+                    return Err(bad_answer(format!(
+                        "a row is of message {source} of {messages}"
+                    )));
                 };
                 let several = if *mark & table == 0 { 0 } else { SEVERAL };
                 *mark |= ROWS | table | several;
@@ -135,10 +155,19 @@ impl Answer {
         }
         if size > rules.rows_max {
             let reason = format!("the batch would become {size} bytes of rows");
-            return Err(Fault { code: "output", reason });
+            return Err(Fault {
+                code: "output",
+                reason,
+            });
         }
-        let rejected = outcome.rejected.iter().map(|it| (it.message, it.code, REJECTED));
-        let filtered = outcome.filtered.iter().map(|it| (it.message, it.code, FILTERED));
+        let rejected = outcome
+            .rejected
+            .iter()
+            .map(|it| (it.message, it.code, REJECTED));
+        let filtered = outcome
+            .filtered
+            .iter()
+            .map(|it| (it.message, it.code, FILTERED));
         for (message, code, mark) in rejected.chain(filtered) {
             if usize::from(code) >= rules.codes.len() {
                 return Err(bad_answer(format!("there is no code {code}")));
@@ -147,7 +176,9 @@ impl Answer {
                 Some(place) if *place == 0 => *place = mark,
                 Some(_) => return Err(bad_answer(format!("message {message} has two outcomes"))),
                 None => {
-                    return Err(bad_answer(format!("an outcome is of message {message} of {messages}")));
+                    return Err(bad_answer(format!(
+                        "an outcome is of message {message} of {messages}"
+                    )));
                 }
             }
         }
@@ -185,7 +216,12 @@ impl Answer {
     }
 
     /// Two rows of one message with one key have one write time too, so neither would win.
-    fn check_several(&mut self, groups: &[bindings::Rows], rules: &Rules<'_>, bad: &mut Vec<(u32, BadRow)>) {
+    fn check_several(
+        &mut self,
+        groups: &[bindings::Rows],
+        rules: &Rules<'_>,
+        bad: &mut Vec<(u32, BadRow)>,
+    ) {
         let mut seen = HashSet::new();
         for rows in groups {
             let shape = &rules.shapes[usize::from(rows.target)];
@@ -199,10 +235,20 @@ impl Answer {
                 }
                 let cells: Vec<_> = Cells::new(&row[2..]).collect();
                 let key: Vec<_> = shape.key.iter().map(|column| cells[*column]).collect();
-                if !seen.insert((shape.table, *source, key.iter().map(cell_bytes).collect::<Vec<_>>())) {
+                if !seen.insert((
+                    shape.table,
+                    *source,
+                    key.iter().map(cell_bytes).collect::<Vec<_>>(),
+                )) {
                     *mark |= BAD;
                     let reason = "two rows of the message have the same key".to_owned();
-                    bad.push((*source, BadRow { code: "duplicate_row", reason }));
+                    bad.push((
+                        *source,
+                        BadRow {
+                            code: "duplicate_row",
+                            reason,
+                        },
+                    ));
                 }
             }
         }
@@ -228,7 +274,8 @@ impl Answer {
             let write_time = batch.write_time(message as usize);
             all.ends.push(end);
             all.sources.push(message);
-            all.write_times.push(write_time.expect("a message without one was not packed"));
+            all.write_times
+                .push(write_time.expect("a message without one was not packed"));
         }
         if has_bad {
             // Its rows were copied one by one.
@@ -244,11 +291,15 @@ impl Answer {
 fn check_packed(rows: &bindings::Rows) -> Result<(), Fault> {
     let (count, sources) = (rows.rows.lengths.len(), rows.sources.len());
     if count != sources {
-        return Err(bad_answer(format!("there are {count} rows with {sources} sources")));
+        return Err(bad_answer(format!(
+            "there are {count} rows with {sources} sources"
+        )));
     }
     let add = |sum: usize, length: &i32| sum.checked_add(usize::try_from(*length).ok()?);
     if rows.rows.lengths.iter().try_fold(0, add) != Some(rows.rows.bytes.len()) {
-        return Err(bad_answer("the lengths of the rows do not fit their bytes".to_owned()));
+        return Err(bad_answer(
+            "the lengths of the rows do not fit their bytes".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -261,7 +312,10 @@ fn cell_bytes<'a>(cell: &crate::row::Cell<'a>) -> Option<&'a [u8]> {
 }
 
 fn bad_answer(reason: String) -> Fault {
-    Fault { code: "bad_answer", reason }
+    Fault {
+        code: "bad_answer",
+        reason,
+    }
 }
 
 #[cfg(test)]

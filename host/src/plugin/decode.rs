@@ -28,7 +28,8 @@ impl Column {
     /// Appends a value, or its absence.
     pub(super) fn push(&mut self, value: Option<&[u8]>) {
         let length = value.map(|value| i32::try_from(value.len()));
-        self.lengths.push(length.map_or(-1, |length| length.expect("a message is < 2 GiB")));
+        self.lengths
+            .push(length.map_or(-1, |length| length.expect("a message is < 2 GiB")));
         self.bytes.extend_from_slice(value.unwrap_or_default());
     }
 }
@@ -77,11 +78,17 @@ impl Decoder {
         for (index, field) in fields.iter().enumerate() {
             let mut at = 0;
             for name in field.name.split('.') {
-                let known = nodes[at].children.iter().find(|child| nodes[**child].name == name.as_bytes());
+                let known = nodes[at]
+                    .children
+                    .iter()
+                    .find(|child| nodes[**child].name == name.as_bytes());
                 at = known.copied().unwrap_or_else(|| {
                     let child = nodes.len();
                     nodes[at].children.push(child);
-                    nodes.push(Node { name: name.into(), ..Node::default() });
+                    nodes.push(Node {
+                        name: name.into(),
+                        ..Node::default()
+                    });
                     child
                 });
             }
@@ -103,11 +110,14 @@ impl Decoder {
 
     /// Appends the message's cells, one to each column, or refuses it and appends nothing.
     pub(super) fn decode(&mut self, message: &[u8], columns: &mut [Column]) -> Result<(), Refusal> {
-        for ((state, start), column) in self.states.iter_mut().zip(&mut self.starts).zip(&*columns) {
+        for ((state, start), column) in self.states.iter_mut().zip(&mut self.starts).zip(&*columns)
+        {
             (*state, *start) = (State::Absent, column.bytes.len());
         }
         let mut scratch = mem::take(&mut self.scratch);
-        let decoded = self.object(message, columns, &mut scratch).and_then(|()| self.judge());
+        let decoded = self
+            .object(message, columns, &mut scratch)
+            .and_then(|()| self.judge());
         self.scratch = scratch;
         for ((column, state), start) in columns.iter_mut().zip(&self.states).zip(&self.starts) {
             if decoded.is_err() {
@@ -127,15 +137,25 @@ impl Decoder {
         columns.iter_mut().for_each(|column| column.push(None));
     }
 
-    fn object(&mut self, message: &[u8], columns: &mut [Column], scratch: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn object(
+        &mut self,
+        message: &[u8],
+        columns: &mut [Column],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
         match message.first() {
             None => return Err(refusal("bad_json", "the value is empty")),
             Some(0) => return Err(refusal("registry_framing", REGISTRY)),
             Some(_) => {}
         }
         let mut parser = Parser::new(message, scratch);
-        let mut reader = Reader { decoder: self, columns };
-        let is_object = reader.message(&mut parser).map_err(|fault| describe(&fault))?;
+        let mut reader = Reader {
+            decoder: self,
+            columns,
+        };
+        let is_object = reader
+            .message(&mut parser)
+            .map_err(|fault| describe(&fault))?;
         if !is_object {
             return Err(refusal("wrong_type", "the message is not an object"));
         }
@@ -145,10 +165,17 @@ impl Decoder {
     /// Whether all fields have what they need.
     fn judge(&self) -> Result<(), Refusal> {
         for (field, state) in self.fields.iter().zip(&self.states) {
-            let Field { name, kind, is_optional } = field;
+            let Field {
+                name,
+                kind,
+                is_optional,
+            } = field;
             match state {
                 State::Absent if !is_optional => {
-                    return Err(refusal("missing_field", &format!("`{name}` is missing or null")));
+                    return Err(refusal(
+                        "missing_field",
+                        &format!("`{name}` is missing or null"),
+                    ));
                 }
                 State::Wrong(found) => {
                     let reason = format!("`{name}` is {found}, not {}", kind.name());
@@ -165,7 +192,10 @@ const REGISTRY: &str = "the value begins with 0x00 as schema registries frame it
                         Protobuf or framed JSON: only plain JSON is read";
 
 fn refusal(code: &'static str, reason: &str) -> Refusal {
-    Refusal { code, reason: reason.to_owned() }
+    Refusal {
+        code,
+        reason: reason.to_owned(),
+    }
 }
 
 fn describe(fault: &Fault) -> Refusal {
@@ -231,7 +261,9 @@ impl Reader<'_> {
             self.cell(field, &token, parser)?;
         }
         match token {
-            Token::Object if !self.decoder.nodes[node].children.is_empty() => self.members(node, parser),
+            Token::Object if !self.decoder.nodes[node].children.is_empty() => {
+                self.members(node, parser)
+            }
             Token::Object | Token::Array => parser.skip(&token),
             Token::Text(_) if self.decoder.nodes[node].field.is_none() => parser.skip(&token),
             Token::Null | Token::Boolean(_) | Token::Number(_) | Token::Text(_) => Ok(()),
@@ -241,13 +273,18 @@ impl Reader<'_> {
     /// Takes back what an earlier member of this name said, and what those below it cannot be now.
     fn forget(&mut self, node: usize, token: &Token) {
         if let Some(field) = self.decoder.nodes[node].field {
-            self.columns[field].bytes.truncate(self.decoder.starts[field]);
+            self.columns[field]
+                .bytes
+                .truncate(self.decoder.starts[field]);
             self.decoder.states[field] = State::Absent;
         }
         for index in 0..self.decoder.nodes[node].children.len() {
             let child = self.decoder.nodes[node].children[index];
             self.forget(child, token);
-            if let (Some(field), false) = (self.decoder.nodes[child].field, matches!(token, Token::Object | Token::Null)) {
+            if let (Some(field), false) = (
+                self.decoder.nodes[child].field,
+                matches!(token, Token::Object | Token::Null),
+            ) {
                 self.decoder.states[field] = State::Wrong("inside of what is no object");
             }
         }
@@ -292,7 +329,9 @@ fn push_number(kind: CqlType, number: &Number<'_>, cell: &mut Vec<u8>) -> bool {
         CqlType::Bigint | CqlType::Timestamp => {
             number.integer(|value: i64| cell.extend(value.to_be_bytes()))
         }
-        CqlType::Varint => (number.is_integral && text::parse(kind, number.text, cell)).then_some(()),
+        CqlType::Varint => {
+            (number.is_integral && text::parse(kind, number.text, cell)).then_some(())
+        }
         CqlType::Float | CqlType::Double | CqlType::Decimal => {
             text::parse(kind, number.text, cell).then_some(())
         }
@@ -311,7 +350,12 @@ fn push_number(kind: CqlType, number: &Number<'_>, cell: &mut Vec<u8>) -> bool {
 }
 
 /// Appends a text as a cell; `false` if it is none of the type.
-fn push_text(kind: CqlType, token: Text, cell: &mut Vec<u8>, parser: &mut Parser<'_>) -> Result<bool, Fault> {
+fn push_text(
+    kind: CqlType,
+    token: Text,
+    cell: &mut Vec<u8>,
+    parser: &mut Parser<'_>,
+) -> Result<bool, Fault> {
     let text = parser.text(token)?;
     Ok(match kind {
         CqlType::Text => {

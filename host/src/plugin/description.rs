@@ -48,7 +48,9 @@ pub struct Description {
 impl Description {
     /// Whether it deletes rows, and so wants to see tombstones.
     pub(super) fn has_delete(&self) -> bool {
-        self.targets.iter().any(|target| target.operation == Operation::Delete)
+        self.targets
+            .iter()
+            .any(|target| target.operation == Operation::Delete)
     }
 }
 
@@ -98,14 +100,25 @@ fn wants(flags: Wants) -> BTreeSet<&'static str> {
         (Wants::POSITIONS, "positions"),
         (Wants::HEADERS, "headers"),
     ];
-    let wanted = names.into_iter().filter(|(flag, _)| (flags.clone() & flag.clone()) == *flag);
+    let wanted = names
+        .into_iter()
+        .filter(|(flag, _)| (flags.clone() & flag.clone()) == *flag);
     wanted.map(|(_, name)| name).collect()
 }
 
 fn fault(description: &Description) -> Option<String> {
-    let Description { name, version, fields, lookups, targets, codes, .. } = description;
+    let Description {
+        name,
+        version,
+        fields,
+        lookups,
+        targets,
+        codes,
+        ..
+    } = description;
     let is_name = |name: &str, max: usize, others: &str| {
-        let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || others.contains(c);
+        let is_letter =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || others.contains(c);
         (1..=max).contains(&name.len()) && name.chars().all(is_letter)
     };
     if !is_name(name, 48, "-") {
@@ -115,25 +128,43 @@ fn fault(description: &Description) -> Option<String> {
         return Some("its version is no short line".to_owned());
     }
     if lookups.len() > DECLARED_MAX || targets.len() > DECLARED_MAX {
-        return Some(format!("it has more than {DECLARED_MAX} lookups or targets"));
+        return Some(format!(
+            "it has more than {DECLARED_MAX} lookups or targets"
+        ));
     }
     if targets.is_empty() {
         return Some("it has no target, so nothing would ever be written".to_owned());
     }
     if fields.len() > COLUMNS_MAX || codes.len() > CODES_MAX {
-        return Some(format!("it has more than {COLUMNS_MAX} fields or {CODES_MAX} codes"));
+        return Some(format!(
+            "it has more than {COLUMNS_MAX} fields or {CODES_MAX} codes"
+        ));
     }
     if let Some(code) = codes.iter().find(|code| !is_name(code, 32, "_")) {
         return Some(format!("its code {code:?} is not [a-z0-9_]{{1,32}}"));
     }
     let mut names: Vec<(&str, Vec<&str>)> = vec![
-        ("the fields", fields.iter().map(|field| &*field.name).collect()),
+        (
+            "the fields",
+            fields.iter().map(|field| &*field.name).collect(),
+        ),
         ("the codes", codes.iter().map(|code| &**code).collect()),
-        ("the lookups", lookups.iter().map(|lookup| &*lookup.name).collect()),
+        (
+            "the lookups",
+            lookups.iter().map(|lookup| &*lookup.name).collect(),
+        ),
     ];
     let columns = |columns: &'static str, list| (columns, column_names(list));
-    names.extend(targets.iter().map(|target| columns("the columns of a target", &target.columns)));
-    names.extend(lookups.iter().map(|lookup| columns("the columns of a lookup", &lookup.columns)));
+    names.extend(
+        targets
+            .iter()
+            .map(|target| columns("the columns of a target", &target.columns)),
+    );
+    names.extend(
+        lookups
+            .iter()
+            .map(|lookup| columns("the columns of a lookup", &lookup.columns)),
+    );
     let of_targets = names.iter().skip(3).take(targets.len());
     if of_targets.clone().any(|(_, names)| names.is_empty()) {
         return Some("a target has no columns".to_owned());
@@ -146,7 +177,9 @@ fn fault(description: &Description) -> Option<String> {
             return Some(format!("{whose} are more than {COLUMNS_MAX}"));
         }
         let mut seen = BTreeSet::new();
-        let odd = names.iter().find(|name| name.is_empty() || !seen.insert(**name))?;
+        let odd = names
+            .iter()
+            .find(|name| name.is_empty() || !seen.insert(**name))?;
         Some(format!("{whose} have the name {odd:?} empty or twice"))
     })
 }

@@ -10,11 +10,11 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::lookup::Lookup;
 
+use super::Error;
 use super::bindings::{Cells, Keys, LOG, LOOKUP, Level, PRINT, TRANSFORM, TYPES, VERSION};
 use super::journal::{Author, Journal};
 use super::limits::{Limiter, Limits};
 use super::wasi::{self, Wasi};
-use super::Error;
 
 /// Keys that are looked up before the size of the answer is checked again.
 const KEYS_AT_ONCE: usize = 4_096;
@@ -53,12 +53,17 @@ impl State {
     }
 
     pub(super) fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.as_mut().expect("WASI is linked only where its state is made")
+        self.wasi
+            .as_mut()
+            .expect("WASI is linked only where its state is made")
     }
 
     /// The last error the plugin told.
     pub(super) fn take_error(&mut self) -> Option<String> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).take_error()
+        self.journal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_error()
     }
 }
 
@@ -78,16 +83,23 @@ pub(super) struct World {
 impl World {
     pub(super) fn of(engine: &Engine, component: &Component) -> Result<Self, Error> {
         let ty = component.component_type();
-        let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<_> = ty
+            .exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         if !exports.iter().any(|name| name == TRANSFORM) {
-            let other = exports.iter().find_map(|name| name.strip_prefix("sluice:plugin/transform@"));
+            let other = exports
+                .iter()
+                .find_map(|name| name.strip_prefix("sluice:plugin/transform@"));
             return Err(other.map_or(Error::World, version));
         }
         let mut imports = vec![];
         for (name, item) in ty.imports(engine) {
             let is_ours = [LOOKUP, LOG, TYPES, PRINT].contains(&name);
             if !is_ours && !is_wasi(name) {
-                let other = name.strip_prefix("sluice:plugin/").and_then(|name| name.split_once('@'));
+                let other = name
+                    .strip_prefix("sluice:plugin/")
+                    .and_then(|name| name.split_once('@'));
                 return Err(match other {
                     Some((_, other)) if other != VERSION => version(other),
                     _ => Error::Import(name.to_owned()),
@@ -110,11 +122,21 @@ impl World {
 }
 
 fn version(found: &str) -> Error {
-    Error::Version { found: found.to_owned(), ours: VERSION }
+    Error::Version {
+        found: found.to_owned(),
+        ours: VERSION,
+    }
 }
 
 fn is_wasi(name: &str) -> bool {
-    let packages = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+    let packages = [
+        "wasi:cli/",
+        "wasi:clocks/",
+        "wasi:filesystem/",
+        "wasi:io/",
+        "wasi:random/",
+        "wasi:sockets/",
+    ];
     packages.iter().any(|package| name.starts_with(package)) && name.contains("@0.2.")
 }
 
@@ -123,16 +145,22 @@ pub(super) fn linker(engine: &Engine, world: &World) -> wasmtime::Result<Linker<
     let mut linker = Linker::new(engine);
     linker.instance(TYPES)?;
     linker.instance(LOOKUP)?.func_wrap("find", find)?;
-    linker.instance(LOG)?.func_wrap("write", |store: StoreContextMut<'_, State>, (level, text): (Level, WasmStr)| {
-        let text = text.to_str(&store)?;
-        journal(store.data()).line(level, &text);
-        Ok(())
-    })?;
-    linker.instance(PRINT)?.func_wrap("write", |store: StoreContextMut<'_, State>, (is_error, text): (bool, WasmList<u8>)| {
-        let text = text.as_le_slice(&store);
-        journal(store.data()).print(is_error, text);
-        Ok(())
-    })?;
+    linker.instance(LOG)?.func_wrap(
+        "write",
+        |store: StoreContextMut<'_, State>, (level, text): (Level, WasmStr)| {
+            let text = text.to_str(&store)?;
+            journal(store.data()).line(level, &text);
+            Ok(())
+        },
+    )?;
+    linker.instance(PRINT)?.func_wrap(
+        "write",
+        |store: StoreContextMut<'_, State>, (is_error, text): (bool, WasmList<u8>)| {
+            let text = text.as_le_slice(&store);
+            journal(store.data()).print(is_error, text);
+            Ok(())
+        },
+    )?;
     if world.has_wasi {
         wasi::link(&mut linker)?;
     }
@@ -156,23 +184,37 @@ fn find(
         bail!("lookups are not there yet while `init` runs");
     };
     let Some(lookup) = lookups.get(usize::from(index)) else {
-        bail!("lookup {index} is not declared, there are {}", lookups.len());
+        bail!(
+            "lookup {index} is not declared, there are {}",
+            lookups.len()
+        );
     };
-    let (mut bytes, lengths) = (keys.bytes.as_le_slice(&store), keys.lengths.as_le_slice(&store));
-    let Cells { bytes: cells, lengths: cell_lengths } = &mut found;
+    let (mut bytes, lengths) = (
+        keys.bytes.as_le_slice(&store),
+        keys.lengths.as_le_slice(&store),
+    );
+    let Cells {
+        bytes: cells,
+        lengths: cell_lengths,
+    } = &mut found;
     cells.clear();
     cell_lengths.clear();
     for lengths in lengths.chunks(KEYS_AT_ONCE) {
-        let size = lengths.iter().try_fold(0_usize, |sum, length| match *length {
-            -1 => Some(sum),
-            length => sum.checked_add(usize::try_from(i32::from_le(length)).ok()?),
-        });
+        let size = lengths
+            .iter()
+            .try_fold(0_usize, |sum, length| match *length {
+                -1 => Some(sum),
+                length => sum.checked_add(usize::try_from(i32::from_le(length)).ok()?),
+            });
         let Some((keys, rest)) = size.and_then(|size| bytes.split_at_checked(size)) else {
             bail!("the lengths of the keys do not fit their bytes");
         };
         lookup.find(keys, lengths, cells, cell_lengths);
         bytes = rest;
-        ensure!(cells.len() <= state.output_max, "{OUTPUT}: a lookup's answer is too large");
+        ensure!(
+            cells.len() <= state.output_max,
+            "{OUTPUT}: a lookup's answer is too large"
+        );
     }
     let found = Arc::new(found);
     store.data_mut().found = found.clone();

@@ -69,12 +69,17 @@ mod tests {
         let call = |log: &mut Log, range: Range<usize>| {
             log.calls += 1;
             if range.clone().any(|message| poison.contains(&message)) {
-                return Called::Failed(Fault { code: "trap", reason: String::new() });
+                return Called::Failed(Fault {
+                    code: "trap",
+                    reason: String::new(),
+                });
             }
             log.done.extend(range);
             Called::<()>::Done
         };
-        let ran = isolate(0..count, &mut log, call, |log, message, _| log.blamed.push(message));
+        let ran = isolate(0..count, &mut log, call, |log, message, _| {
+            log.blamed.push(message)
+        });
         assert_eq!(ran, Ok(()));
         log
     }

@@ -2,8 +2,8 @@
 //! too many of them.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::bindings::Level;
@@ -54,7 +54,10 @@ impl Journal {
         }
         let (is_allowed, left_out) = self.admit(Instant::now());
         if left_out > 0 {
-            self.emit(Level::Warn, &format!("{left_out} lines were left out: at most {LINES_MAX} a second"));
+            self.emit(
+                Level::Warn,
+                &format!("{left_out} lines were left out: at most {LINES_MAX} a second"),
+            );
         }
         if is_allowed {
             self.emit(level, &text);
@@ -144,7 +147,9 @@ mod tests {
     fn a_flood_is_counted_not_written() {
         let mut journal = Journal::new(Author::default());
         let start = journal.second;
-        let admitted = (0..LINES_MAX + 50).filter(|_| journal.admit(start).0).count();
+        let admitted = (0..LINES_MAX + 50)
+            .filter(|_| journal.admit(start).0)
+            .count();
         assert_eq!(admitted, LINES_MAX as usize);
         assert_eq!(journal.admit(start + Duration::from_secs(1)), (true, 50));
     }

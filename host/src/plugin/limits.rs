@@ -56,7 +56,9 @@ impl Limits {
     /// The time for a call with so many messages.
     pub(super) fn call(&self, messages: usize) -> Duration {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-        let time = self.call_base.saturating_add(self.call_per_message.saturating_mul(messages));
+        let time = self
+            .call_base
+            .saturating_add(self.call_per_message.saturating_mul(messages));
         time.min(self.call_max)
     }
 }
@@ -83,7 +85,11 @@ fn engines() -> MutexGuard<'static, Vec<(usize, Engine)>> {
 /// The engine for plugins with such a stack.
 pub(super) fn engine(stack_max: usize) -> Result<Engine, Error> {
     if stack_max > STACK_MAX {
-        return Err(Error::Limit { what: "stack", size: stack_max, max: STACK_MAX });
+        return Err(Error::Limit {
+            what: "stack",
+            size: stack_max,
+            max: STACK_MAX,
+        });
     }
     let mut engines = engines();
     if let Some((_, engine)) = engines.iter().find(|(size, _)| *size == stack_max) {
@@ -114,7 +120,9 @@ fn start_ticking() {
         let ticking = ticker.spawn(|| {
             loop {
                 thread::sleep(TICK);
-                engines().iter().for_each(|(_, engine)| engine.increment_epoch());
+                engines()
+                    .iter()
+                    .for_each(|(_, engine)| engine.increment_epoch());
             }
         });
         ticking.expect("without a thread for deadlines nothing may run");
@@ -134,7 +142,11 @@ pub(super) struct Limiter {
 impl Limiter {
     pub(super) fn new(limits: &Limits) -> Self {
         // Python's dynamic linking needs some 20,000 functions in a table.
-        Self { left: limits.memory_max, table_left: 200_000, has_refused: false }
+        Self {
+            left: limits.memory_max,
+            table_left: 200_000,
+            has_refused: false,
+        }
     }
 }
 
@@ -184,16 +196,33 @@ mod tests {
     #[test]
     fn a_call_has_time_for_its_messages_and_never_too_much() {
         let limits = Limits::default();
-        for (messages, millis) in [(0, 1_000), (1, 1_001), (9_000, 10_000), (usize::MAX, 10_000)] {
-            assert_eq!(limits.call(messages), Duration::from_millis(millis), "{messages}");
+        for (messages, millis) in [
+            (0, 1_000),
+            (1, 1_001),
+            (9_000, 10_000),
+            (usize::MAX, 10_000),
+        ] {
+            assert_eq!(
+                limits.call(messages),
+                Duration::from_millis(millis),
+                "{messages}"
+            );
         }
         assert_eq!(ticks(Duration::from_millis(19)), 2);
     }
 
     #[test]
     fn memory_is_counted_over_all_memories() {
-        let mut limiter = Limiter::new(&Limits { memory_max: 100, ..Limits::default() });
-        for (current, desired, want) in [(0, 60, true), (0, 50, false), (60, 100, true), (0, 1, false)] {
+        let mut limiter = Limiter::new(&Limits {
+            memory_max: 100,
+            ..Limits::default()
+        });
+        for (current, desired, want) in [
+            (0, 60, true),
+            (0, 50, false),
+            (60, 100, true),
+            (0, 1, false),
+        ] {
             let grows = limiter.memory_growing(current, desired, None).unwrap();
             assert_eq!(grows, want, "{current} {desired}");
         }

@@ -42,8 +42,14 @@ impl Live {
         let transform = function(&mut store, &instance, "transform")?;
         let contract = |error: wasmtime::Error| Error::Contract(format!("{error:#}"));
         let typed = init.typed::<(&str,), (Result<bindings::Description, String>,)>(&store);
-        transform.typed::<(Messages<'_>,), (Outcome,)>(&store).map_err(contract)?;
-        let text = if config.config.is_empty() { "{}" } else { &config.config };
+        transform
+            .typed::<(Messages<'_>,), (Outcome,)>(&store)
+            .map_err(contract)?;
+        let text = if config.config.is_empty() {
+            "{}"
+        } else {
+            &config.config
+        };
         store.data_mut().begin();
         let answer = match typed.map_err(contract)?.call(&mut store, (text,)) {
             Ok((answer,)) => answer,
@@ -70,7 +76,9 @@ impl Live {
         self.store.data_mut().begin();
         self.store.set_epoch_deadline(ticks(time));
         // The types were checked at the start; a lifetime keeps the typed function from being kept.
-        let typed = self.transform.typed::<(Messages<'_>,), (Outcome,)>(&self.store);
+        let typed = self
+            .transform
+            .typed::<(Messages<'_>,), (Outcome,)>(&self.store);
         let answer = typed.and_then(|typed| typed.call(&mut self.store, (messages,)));
         let answer = answer.map(|(outcome,)| outcome);
         answer.map_err(|error| fault(&error, self.store.data_mut()))
@@ -79,9 +87,8 @@ impl Live {
 
 fn function(store: &mut Store<State>, instance: &Instance, name: &str) -> Result<Func, Error> {
     let interface = instance.get_export_index(&mut *store, None, TRANSFORM);
-    let index = interface.and_then(|interface| {
-        instance.get_export_index(&mut *store, Some(&interface), name)
-    });
+    let index = interface
+        .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), name));
     let function = index.and_then(|index| instance.get_func(&mut *store, index));
     function.ok_or_else(|| Error::Contract(format!("there is no function `{name}`")))
 }

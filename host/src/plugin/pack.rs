@@ -33,7 +33,10 @@ pub(super) struct Unseen {
 
 impl Pack {
     pub(super) fn new(description: &Description) -> Self {
-        Self { fields: vec![Column::default(); description.fields.len()], ..Self::default() }
+        Self {
+            fields: vec![Column::default(); description.fields.len()],
+            ..Self::default()
+        }
     }
 
     /// Takes the messages of a batch, and answers with those that are not to be seen.
@@ -52,10 +55,18 @@ impl Pack {
         for (index, message) in batch.messages().enumerate() {
             let mut reject = |code: &str, reason| {
                 let (stage, code) = (Stage::Decode, Arc::from(code));
-                unseen.rejected.push(Rejected { message: index, stage, code, reason });
+                unseen.rejected.push(Rejected {
+                    message: index,
+                    stage,
+                    code,
+                    reason,
+                });
             };
             if batch.write_time(index).is_none() {
-                reject("far_future", format!("its time, {} ms, is too far ahead", message.timestamp));
+                reject(
+                    "far_future",
+                    format!("its time, {} ms, is too far ahead", message.timestamp),
+                );
                 continue;
             }
             match message.value {
@@ -72,7 +83,8 @@ impl Pack {
                 }
                 Some(_) => {}
             }
-            self.sources.push(u32::try_from(index).expect("a batch is small"));
+            self.sources
+                .push(u32::try_from(index).expect("a batch is small"));
             if values {
                 self.values.push(message.value);
             }
@@ -122,7 +134,10 @@ impl Pack {
 
     fn clear(&mut self) {
         let columns = [&mut self.values, &mut self.keys, &mut self.headers];
-        columns.into_iter().chain(&mut self.fields).for_each(Column::clear);
+        columns
+            .into_iter()
+            .chain(&mut self.fields)
+            .for_each(Column::clear);
         self.sources.clear();
         self.timestamps.clear();
         self.partitions.clear();
@@ -136,9 +151,19 @@ fn part<'a>(column: &'a Column, range: &Range<usize>) -> Packed<'a> {
         return Packed::default();
     };
     let size = |lengths: &[i32]| -> usize {
-        lengths.iter().map(|length| usize::try_from(*length).unwrap_or(0)).sum()
+        lengths
+            .iter()
+            .map(|length| usize::try_from(*length).unwrap_or(0))
+            .sum()
     };
     let start = size(&column.lengths[..range.start]);
-    let end = if range.end == column.lengths.len() { column.bytes.len() } else { start + size(lengths) };
-    Packed { bytes: &column.bytes[start..end], lengths }
+    let end = if range.end == column.lengths.len() {
+        column.bytes.len()
+    } else {
+        start + size(lengths)
+    };
+    Packed {
+        bytes: &column.bytes[start..end],
+        lengths,
+    }
 }

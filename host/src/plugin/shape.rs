@@ -51,58 +51,89 @@ impl Shape {
     pub(super) fn all(targets: &[Target], keys: &[Key]) -> Result<Vec<Self>, Error> {
         if targets.len() != keys.len() {
             let (targets, keys) = (targets.len(), keys.len());
-            return Err(Error::Keys(format!("there are {keys} keys for {targets} targets")));
+            return Err(Error::Keys(format!(
+                "there are {keys} keys for {targets} targets"
+            )));
         }
         let shape = |(target, key): (&Target, &Key)| {
-            let table = targets.iter().position(|other| other.table == target.table).unwrap_or(0);
+            let table = targets
+                .iter()
+                .position(|other| other.table == target.table)
+                .unwrap_or(0);
             Self::of(target, key, u32::try_from(table).expect("targets are few"))
         };
         targets.iter().zip(keys).map(shape).collect()
     }
 
     fn of(target: &Target, key: &Key, table: u32) -> Result<Self, Error> {
-        let all: Vec<usize> = key.partition.iter().chain(&key.clustering).copied().collect();
+        let all: Vec<usize> = key
+            .partition
+            .iter()
+            .chain(&key.clustering)
+            .copied()
+            .collect();
         if key.partition.is_empty() || all.iter().any(|column| *column >= target.columns.len()) {
-            return Err(Error::Keys(format!("the key of `{}` is not of its columns", target.table)));
+            return Err(Error::Keys(format!(
+                "the key of `{}` is not of its columns",
+                target.table
+            )));
         }
-        let columns = target.columns.iter().enumerate().map(|(index, column)| Column {
-            name: column.name.clone(),
-            kind: column.kind,
-            check: match (column.kind.width(), column.kind) {
-                (_, CqlType::Timeuuid) => Check::Other,
-                (Some(width), _) => Check::Width(width),
-                (None, CqlType::Text) => Check::Utf8,
-                (None, _) => Check::Other,
-            },
-            role: if key.partition.contains(&index) {
-                Role::Partition
-            } else if key.clustering.contains(&index) {
-                Role::Clustering
-            } else {
-                Role::Plain
-            },
-        });
+        let columns = target
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| Column {
+                name: column.name.clone(),
+                kind: column.kind,
+                check: match (column.kind.width(), column.kind) {
+                    (_, CqlType::Timeuuid) => Check::Other,
+                    (Some(width), _) => Check::Width(width),
+                    (None, CqlType::Text) => Check::Utf8,
+                    (None, _) => Check::Other,
+                },
+                role: if key.partition.contains(&index) {
+                    Role::Partition
+                } else if key.clustering.contains(&index) {
+                    Role::Clustering
+                } else {
+                    Role::Plain
+                },
+            });
         let (columns, components) = (columns.collect(), key.partition.len());
-        Ok(Self { table, key: all, columns, components })
+        Ok(Self {
+            table,
+            key: all,
+            columns,
+            components,
+        })
     }
 
     /// Checks a row: `[u16 n]`, then n times `[i32 length][cell]`.
     pub(super) fn check(&self, row: &[u8]) -> Result<(), BadRow> {
         if row.len() > ROW_BYTES_MAX {
             let reason = format!("the row has {} bytes, more than {ROW_BYTES_MAX}", row.len());
-            return Err(BadRow { code: "row_too_large", reason });
+            return Err(BadRow {
+                code: "row_too_large",
+                reason,
+            });
         }
         let Some((count, mut rest)) = row.split_first_chunk::<2>() else {
             return Err(bad_row("the row has no count of cells".to_owned()));
         };
         let count = usize::from(u16::from_be_bytes(*count));
         if count != self.columns.len() {
-            return Err(bad_row(format!("the row has {count} cells, not {}", self.columns.len())));
+            return Err(bad_row(format!(
+                "the row has {count} cells, not {}",
+                self.columns.len()
+            )));
         }
         let mut partition = 0;
         for column in &self.columns {
             let Some((length, after)) = rest.split_first_chunk::<4>() else {
-                return Err(bad_row(format!("the row ends before column `{}`", column.name)));
+                return Err(bad_row(format!(
+                    "the row ends before column `{}`",
+                    column.name
+                )));
             };
             let length = i32::from_be_bytes(*length);
             let Ok(size) = usize::try_from(length) else {
@@ -111,12 +142,17 @@ impl Shape {
                 continue;
             };
             let Some((cell, after)) = after.split_at_checked(size) else {
-                return Err(bad_row(format!("the row ends within column `{}`", column.name)));
+                return Err(bad_row(format!(
+                    "the row ends within column `{}`",
+                    column.name
+                )));
             };
             rest = after;
             if !column.accepts(cell) {
                 let (name, kind) = (&column.name, column.kind.name());
-                return Err(bad_row(format!("column `{name}`: {size} bytes that are no {kind}")));
+                return Err(bad_row(format!(
+                    "column `{name}`: {size} bytes that are no {kind}"
+                )));
             }
             match column.role {
                 Role::Plain => {}
@@ -125,13 +161,20 @@ impl Shape {
             }
         }
         if !rest.is_empty() {
-            return Err(bad_row(format!("the row has {} bytes after its cells", rest.len())));
+            return Err(bad_row(format!(
+                "the row has {} bytes after its cells",
+                rest.len()
+            )));
         }
         self.check_partition(partition)
     }
 
     fn check_partition(&self, size: usize) -> Result<(), BadRow> {
-        let stored = if self.components == 1 { size } else { size + 3 * self.components };
+        let stored = if self.components == 1 {
+            size
+        } else {
+            size + 3 * self.components
+        };
         if stored > PARTITION_KEY_BYTES_MAX {
             return Err(bad_key(format!(
                 "the partition key has {stored} bytes, more than {PARTITION_KEY_BYTES_MAX}"
@@ -139,7 +182,9 @@ impl Shape {
         }
         if stored == 0 {
             let column = &self.columns[self.key[0]].name;
-            return Err(bad_key(format!("the partition key, column `{column}`, is empty")));
+            return Err(bad_key(format!(
+                "the partition key, column `{column}`, is empty"
+            )));
         }
         Ok(())
     }
@@ -150,9 +195,9 @@ impl Column {
         let name = &self.name;
         match (length, self.role) {
             (-1 | -2, Role::Plain) => Ok(()),
-            (-1 | -2, Role::Partition | Role::Clustering) => {
-                Err(bad_key(format!("column `{name}` is of the key and has no value")))
-            }
+            (-1 | -2, Role::Partition | Role::Clustering) => Err(bad_key(format!(
+                "column `{name}` is of the key and has no value"
+            ))),
             _ => Err(bad_row(format!("column `{name}` has a length of {length}"))),
         }
     }
@@ -160,7 +205,9 @@ impl Column {
     fn check_size(&self, size: usize) -> Result<(), BadRow> {
         if size > PARTITION_KEY_BYTES_MAX {
             let (name, max) = (&self.name, PARTITION_KEY_BYTES_MAX);
-            return Err(bad_key(format!("column `{name}` of the key has {size} bytes, more than {max}")));
+            return Err(bad_key(format!(
+                "column `{name}` of the key has {size} bytes, more than {max}"
+            )));
         }
         Ok(())
     }
@@ -200,9 +247,15 @@ fn accepts_other(kind: CqlType, cell: &[u8]) -> bool {
 }
 
 fn bad_row(reason: String) -> BadRow {
-    BadRow { code: "bad_row", reason }
+    BadRow {
+        code: "bad_row",
+        reason,
+    }
 }
 
 fn bad_key(reason: String) -> BadRow {
-    BadRow { code: "bad_key", reason }
+    BadRow {
+        code: "bad_key",
+        reason,
+    }
 }

@@ -36,8 +36,14 @@ pub(super) struct Wasi {
 
 impl Wasi {
     pub(super) fn new(journal: &Arc<Mutex<Journal>>) -> Self {
-        let clock = Clock { nanos: Arc::default(), journal: journal.clone() };
-        let stream = |is_error| Stream { is_error, journal: journal.clone() };
+        let clock = Clock {
+            nanos: Arc::default(),
+            journal: journal.clone(),
+        };
+        let stream = |is_error| Stream {
+            is_error,
+            journal: journal.clone(),
+        };
         let mut builder = WasiCtx::builder();
         builder
             .wall_clock(clock.clone())
@@ -49,7 +55,12 @@ impl Wasi {
             .allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        Self { context: builder.build(), table, clock, random: 0 }
+        Self {
+            context: builder.build(),
+            table,
+            clock,
+            random: 0,
+        }
     }
 
     /// Begins a call: clocks and random numbers start again.
@@ -59,7 +70,10 @@ impl Wasi {
     }
 
     pub(super) fn view(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.context, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.context,
+            table: &mut self.table,
+        }
     }
 
     /// SplitMix64: even, fast, and not meant to be secret.
@@ -85,11 +99,14 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     random.func_wrap("get-random-bytes", |mut store, (length,): (u64,)| {
         Ok((random_bytes(store.data_mut(), length)?,))
     })?;
-    random.func_wrap("get-random-u64", |mut store, ()| Ok((store.data_mut().wasi().random(),)))?;
-    let mut insecure = linker.instance("wasi:random/insecure@0.2.12")?;
-    insecure.func_wrap("get-insecure-random-bytes", |mut store, (length,): (u64,)| {
-        Ok((random_bytes(store.data_mut(), length)?,))
+    random.func_wrap("get-random-u64", |mut store, ()| {
+        Ok((store.data_mut().wasi().random(),))
     })?;
+    let mut insecure = linker.instance("wasi:random/insecure@0.2.12")?;
+    insecure.func_wrap(
+        "get-insecure-random-bytes",
+        |mut store, (length,): (u64,)| Ok((random_bytes(store.data_mut(), length)?,)),
+    )?;
     insecure.func_wrap("get-insecure-random-u64", |mut store, ()| {
         Ok((store.data_mut().wasi().random(),))
     })?;
@@ -101,18 +118,30 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     // A deadline cannot end a call while it waits in the host, so nothing waits there: all that a
     // guest can wait for is due at once.
     let mut poll = linker.instance("wasi:io/poll@0.2.12")?;
-    poll.func_wrap("[method]pollable.ready", |_, (_,): (Resource<DynPollable>,)| Ok((true,)))?;
-    poll.func_wrap("[method]pollable.block", |_, (_,): (Resource<DynPollable>,)| Ok(()))?;
+    poll.func_wrap(
+        "[method]pollable.ready",
+        |_, (_,): (Resource<DynPollable>,)| Ok((true,)),
+    )?;
+    poll.func_wrap(
+        "[method]pollable.block",
+        |_, (_,): (Resource<DynPollable>,)| Ok(()),
+    )?;
     poll.func_wrap("poll", |_, (pollables,): (Vec<Resource<DynPollable>>,)| {
         ensure!(!pollables.is_empty(), "there is nothing to wait for");
-        Ok(((0_u32..).zip(&pollables).map(|(index, _)| index).collect::<Vec<u32>>(),))
+        Ok(((0_u32..)
+            .zip(&pollables)
+            .map(|(index, _)| index)
+            .collect::<Vec<u32>>(),))
     })?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
 fn random_bytes(state: &mut State, length: u64) -> wasmtime::Result<Vec<u8>> {
-    ensure!(length <= RANDOM_BYTES_MAX, "{length} random bytes are more than {RANDOM_BYTES_MAX}");
+    ensure!(
+        length <= RANDOM_BYTES_MAX,
+        "{length} random bytes are more than {RANDOM_BYTES_MAX}"
+    );
     let length = usize::try_from(length)?;
     let wasi = state.wasi();
     let mut bytes: Vec<u8> = vec![];

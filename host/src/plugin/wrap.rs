@@ -25,7 +25,11 @@ pub(super) fn component<'a>(
 ) -> Result<Cow<'a, [u8]>, Error> {
     if bytes.len() > limits.component_max {
         let (size, max) = (bytes.len(), limits.component_max);
-        return Err(Error::Limit { what: "component", size, max });
+        return Err(Error::Limit {
+            what: "component",
+            size,
+            max,
+        });
     }
     if Parser::is_component(bytes) {
         return Ok(Cow::Borrowed(bytes));
@@ -55,7 +59,9 @@ fn failed(error: impl Display) -> Error {
 fn wrap(core: &[u8]) -> Result<Vec<u8>, Error> {
     let mut resolve = Resolve::default();
     let contract = resolve.push_str("plugin.wit", CONTRACT).map_err(failed)?;
-    let world = resolve.select_world(&[contract], Some("plugin")).map_err(failed)?;
+    let world = resolve
+        .select_world(&[contract], Some("plugin"))
+        .map_err(failed)?;
     let mut core = with_full_names(core)?;
     // Modules of Rust's wit-bindgen carry the contract themselves.
     if !carries_contract(&core) {
@@ -65,8 +71,12 @@ fn wrap(core: &[u8]) -> Result<Vec<u8>, Error> {
     let mut encoder = encoder.module(&core).map_err(failed)?;
     if imports_preview_1(&core) {
         let mut adapter = wat::parse_str(ADAPTER).map_err(failed)?;
-        let package = resolve.push_str("adapter.wit", ADAPTER_WORLD).map_err(failed)?;
-        let world = resolve.select_world(&[package], Some("adapter")).map_err(failed)?;
+        let package = resolve
+            .push_str("adapter.wit", ADAPTER_WORLD)
+            .map_err(failed)?;
+        let world = resolve
+            .select_world(&[package], Some("adapter"))
+            .map_err(failed)?;
         embed(&mut adapter, &resolve, world)?;
         encoder = encoder.adapter(PREVIEW_1, &adapter).map_err(failed)?;
     }
@@ -84,10 +94,12 @@ fn carries_contract(core: &[u8]) -> bool {
 }
 
 fn imports_preview_1(core: &[u8]) -> bool {
-    let imports = Parser::new(0).parse_all(core).filter_map(|payload| match payload {
-        Ok(Payload::ImportSection(section)) => Some(section),
-        _ => None,
-    });
+    let imports = Parser::new(0)
+        .parse_all(core)
+        .filter_map(|payload| match payload {
+            Ok(Payload::ImportSection(section)) => Some(section),
+            _ => None,
+        });
     imports
         .flat_map(|section| section.into_imports())
         .any(|import| import.is_ok_and(|import| import.module == PREVIEW_1))
@@ -114,7 +126,10 @@ fn with_full_names(core: &[u8]) -> Result<Vec<u8>, Error> {
             }
             module.section(&exports);
         } else if let Some((id, range)) = payload.as_section() {
-            module.section(&RawSection { id, data: &core[range] });
+            module.section(&RawSection {
+                id,
+                data: &core[range],
+            });
         }
     }
     Ok(module.finish())

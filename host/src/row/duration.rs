@@ -54,10 +54,19 @@ fn push_vint(cell: &mut Vec<u8>, value: i64) {
 
 /// A duration as [`parse`] takes it.
 pub(super) fn show(mut cell: &[u8]) -> Option<String> {
-    let parts = [take_vint(&mut cell)?, take_vint(&mut cell)?, take_vint(&mut cell)?];
-    let sign = if parts.iter().any(|part| *part < 0) { "-" } else { "" };
+    let parts = [
+        take_vint(&mut cell)?,
+        take_vint(&mut cell)?,
+        take_vint(&mut cell)?,
+    ];
+    let sign = if parts.iter().any(|part| *part < 0) {
+        "-"
+    } else {
+        ""
+    };
     let [months, days, nanos] = parts.map(i64::unsigned_abs);
-    cell.is_empty().then(|| format!("{sign}{months}mo{days}d{nanos}ns"))
+    cell.is_empty()
+        .then(|| format!("{sign}{months}mo{days}d{nanos}ns"))
 }
 
 fn take_vint(cell: &mut &[u8]) -> Option<i64> {
@@ -65,7 +74,9 @@ fn take_vint(cell: &mut &[u8]) -> Option<i64> {
     let extra = first.leading_ones() as usize;
     let (bytes, rest) = rest.split_at_checked(extra)?;
     let head = u64::from(first & 0xff_u8.checked_shr(first.leading_ones()).unwrap_or(0));
-    let zigzag = bytes.iter().fold(head, |sum, byte| sum << 8 | u64::from(*byte));
+    let zigzag = bytes
+        .iter()
+        .fold(head, |sum, byte| sum << 8 | u64::from(*byte));
     *cell = rest;
     Some((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
 }

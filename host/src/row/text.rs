@@ -63,7 +63,9 @@ pub fn timestamp(text: &str) -> Option<i64> {
     let Some((b'T' | b't' | b' ', rest)) = rest.split_first() else {
         return rest.is_empty().then_some(midnight);
     };
-    let zone_at = rest.iter().position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'));
+    let zone_at = rest
+        .iter()
+        .position(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'));
     let (clock, zone) = rest.split_at(zone_at.unwrap_or(rest.len()));
     let east = minutes_east(zone)?;
     Some(midnight + nanos(clock)? / 1_000_000 - east * 60_000)
@@ -81,7 +83,11 @@ fn minutes_east(zone: &[u8]) -> Option<i64> {
         [_, _, minutes @ ..] if minutes.len() == 2 || minutes.is_empty() => (&rest[..2], minutes),
         _ => return None,
     };
-    let minutes = if minutes.is_empty() { 0 } else { digits(minutes)? };
+    let minutes = if minutes.is_empty() {
+        0
+    } else {
+        digits(minutes)?
+    };
     let hours = digits(hours)?;
     (hours <= 23 && minutes <= 59).then_some(sign * (hours * 60 + minutes))
 }
@@ -89,7 +95,10 @@ fn minutes_east(zone: &[u8]) -> Option<i64> {
 /// The number that is written with digits alone.
 fn digits(text: &[u8]) -> Option<i64> {
     let is_number = (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-    is_number.then(|| text.iter().fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0')))
+    is_number.then(|| {
+        text.iter()
+            .fold(0, |sum, byte| sum * 10 + i64::from(byte - b'0'))
+    })
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD` in the Gregorian calendar, continued backwards.
@@ -143,7 +152,11 @@ fn nanos(text: &[u8]) -> Option<i64> {
     if rest.len() == 4 || fraction.len() > 9 {
         return None;
     }
-    let mut nanos = if fraction.is_empty() { 0 } else { digits(fraction)? };
+    let mut nanos = if fraction.is_empty() {
+        0
+    } else {
+        digits(fraction)?
+    };
     for _ in fraction.len()..9 {
         nanos *= 10;
     }
@@ -161,7 +174,9 @@ fn time(text: &str) -> Option<i64> {
 }
 
 fn uuid(text: &str) -> Option<Uuid> {
-    (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten()
+    (text.len() == 36)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -174,26 +189,41 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// Only figures: Rust would also take `inf`, `nan` and `infinity`.
 fn is_figure(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
 
 fn float(text: &str) -> Option<f32> {
-    let value = is_figure(text).then(|| text.parse::<f32>().ok()).flatten()?;
+    let value = is_figure(text)
+        .then(|| text.parse::<f32>().ok())
+        .flatten()?;
     value.is_finite().then_some(value)
 }
 
 fn double(text: &str) -> Option<f64> {
-    let value = is_figure(text).then(|| text.parse::<f64>().ok()).flatten()?;
+    let value = is_figure(text)
+        .then(|| text.parse::<f64>().ok())
+        .flatten()?;
     value.is_finite().then_some(value)
 }
 
 fn blob(text: &str, cell: &mut Vec<u8>) -> Option<()> {
-    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?.as_bytes();
-    let nibble = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let hex = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))?
+        .as_bytes();
+    let nibble = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     if hex.len() % 2 != 0 || !hex.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }
-    cell.extend(hex.chunks_exact(2).filter_map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)));
+    cell.extend(
+        hex.chunks_exact(2)
+            .filter_map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)),
+    );
     Some(())
 }
 
@@ -224,7 +254,11 @@ fn varint(text: &str, cell: &mut Vec<u8>) -> Option<()> {
             (*byte, carry) = (!*byte).overflowing_add(carry.into());
         }
     }
-    let sign = if is_negative && magnitude.iter().any(|byte| *byte != 0) { 0xff } else { 0 };
+    let sign = if is_negative && magnitude.iter().any(|byte| *byte != 0) {
+        0xff
+    } else {
+        0
+    };
     magnitude.push(sign);
     while let [.., below, last] = magnitude[..] {
         if last != sign || (below ^ sign) & 0x80 != 0 {
@@ -280,7 +314,9 @@ fn shown(kind: CqlType, cell: &[u8]) -> Option<String> {
         CqlType::Date => show_day(i64::from(u32::from_be_bytes(cell.try_into().ok()?)) - EPOCH_DAY),
         CqlType::Time => {
             let nanos = i64::from_be_bytes(cell.try_into().ok()?);
-            (0..DAY_NANOS).contains(&nanos).then(|| show_clock(nanos, 9))?
+            (0..DAY_NANOS)
+                .contains(&nanos)
+                .then(|| show_clock(nanos, 9))?
         }
         CqlType::Uuid | CqlType::Timeuuid => Uuid::from_slice(cell).ok()?.to_string(),
         CqlType::Inet => match cell.len() {
@@ -290,7 +326,11 @@ fn shown(kind: CqlType, cell: &[u8]) -> Option<String> {
         CqlType::Varint => small(cell)?.to_string(),
         CqlType::Decimal => {
             let (scale, unscaled) = cell.split_first_chunk::<4>()?;
-            format!("{}e{}", small(unscaled)?, -i64::from(i32::from_be_bytes(*scale)))
+            format!(
+                "{}e{}",
+                small(unscaled)?,
+                -i64::from(i32::from_be_bytes(*scale))
+            )
         }
         CqlType::Duration => super::duration::show(cell)?,
     })
@@ -300,7 +340,9 @@ fn shown(kind: CqlType, cell: &[u8]) -> Option<String> {
 fn small(cell: &[u8]) -> Option<i128> {
     let sign = if *cell.first()? >= 0x80 { 0xff } else { 0 };
     let mut bytes = [sign; 16];
-    bytes.get_mut(16_usize.checked_sub(cell.len())?..)?.copy_from_slice(cell);
+    bytes
+        .get_mut(16_usize.checked_sub(cell.len())?..)?
+        .copy_from_slice(cell);
     Some(i128::from_be_bytes(bytes))
 }
 
@@ -313,7 +355,11 @@ fn show_clock(nanos: i64, digits: usize) -> String {
     let (seconds, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
     let fraction = format!("{nanos:09}");
     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    format!("{hours:02}:{minutes:02}:{:02}.{}", seconds % 60, &fraction[..digits])
+    format!(
+        "{hours:02}:{minutes:02}:{:02}.{}",
+        seconds % 60,
+        &fraction[..digits]
+    )
 }
 
 fn hex(bytes: &[u8]) -> String {

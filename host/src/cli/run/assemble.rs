@@ -413,7 +413,11 @@ pub fn cassandra_config(
     keyspace: String,
 ) -> Result<cassandra::Config, config::Error> {
     let section = &found.file.cassandra;
-    let points = if flag.is_empty() { section.contact_points.clone() } else { Some(flag.to_vec()) };
+    let points = if flag.is_empty() {
+        section.contact_points.clone()
+    } else {
+        Some(flag.to_vec())
+    };
     let consistency = section.consistency.as_deref().map(str::parse).transpose();
     let defaults = cassandra::Config::default();
     Ok(cassandra::Config {

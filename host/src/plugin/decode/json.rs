@@ -50,7 +50,9 @@ pub(super) struct Number<'a> {
 impl Number<'_> {
     /// Hands over the number, if it is an integer of the range.
     pub(super) fn integer<N: TryFrom<i64>>(&self, take: impl FnOnce(N)) -> Option<()> {
-        self.value.and_then(|value| N::try_from(value).ok()).map(take)
+        self.value
+            .and_then(|value| N::try_from(value).ok())
+            .map(take)
     }
 }
 
@@ -84,7 +86,13 @@ fn zeros(word: u64) -> u64 {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Self {
-        Self { bytes, at: 0, depth: 0, member: (0, 0), scratch }
+        Self {
+            bytes,
+            at: 0,
+            depth: 0,
+            member: (0, 0),
+            scratch,
+        }
     }
 
     /// Reads the beginning of a value.
@@ -153,7 +161,10 @@ impl<'a> Parser<'a> {
             return Ok(plain);
         }
         self.scratch.clear();
-        let what = |what| Fault::Syntax { at: text.start, what };
+        let what = |what| Fault::Syntax {
+            at: text.start,
+            what,
+        };
         unescape(plain, self.scratch).map_err(what)?;
         std::str::from_utf8(self.scratch).map_err(|_| what("text that is no text"))
     }
@@ -279,7 +290,12 @@ impl<'a> Parser<'a> {
                 b'"' => {
                     let end = self.at;
                     self.at += 1;
-                    return Ok(Text { start, end, has_escapes, is_ascii: high == 0 });
+                    return Ok(Text {
+                        start,
+                        end,
+                        has_escapes,
+                        is_ascii: high == 0,
+                    });
                 }
                 b'\\' => {
                     // The byte after it is no end, whatever it is; `unescape` looks at it.
@@ -325,7 +341,11 @@ impl<'a> Parser<'a> {
         if (has_exponent || digits > 300) && !text.parse::<f64>().is_ok_and(f64::is_finite) {
             return Err(self.fault("a number too large"));
         }
-        Ok(Number { text, is_integral, value: value.filter(|_| is_integral) })
+        Ok(Number {
+            text,
+            is_integral,
+            value: value.filter(|_| is_integral),
+        })
     }
 
     fn digits(&mut self) -> Result<(), Fault> {
@@ -333,7 +353,11 @@ impl<'a> Parser<'a> {
         while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        if self.at == start { Err(self.fault("no digit")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.fault("no digit"))
+        } else {
+            Ok(())
+        }
     }
 
     fn take(&mut self, byte: u8) -> bool {
@@ -379,12 +403,16 @@ fn letter(rest: &mut &[u8]) -> Option<char> {
         return char::from_u32(first);
     }
     *rest = rest.strip_prefix(b"\\u")?;
-    char::decode_utf16([u16::try_from(first).ok()?, u16::try_from(unit(rest)?).ok()?]).next()?.ok()
+    char::decode_utf16([u16::try_from(first).ok()?, u16::try_from(unit(rest)?).ok()?])
+        .next()?
+        .ok()
 }
 
 /// Four hexadecimal digits.
 fn unit(rest: &mut &[u8]) -> Option<u32> {
     let (digits, after) = rest.split_first_chunk::<4>()?;
     *rest = after;
-    digits.iter().try_fold(0, |sum, digit| Some(sum << 4 | char::from(*digit).to_digit(16)?))
+    digits.iter().try_fold(0, |sum, digit| {
+        Some(sum << 4 | char::from(*digit).to_digit(16)?)
+    })
 }

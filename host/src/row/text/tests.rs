@@ -3,7 +3,10 @@ use super::*;
 fn cell(kind: CqlType, text: &str) -> Option<Vec<u8>> {
     let mut cell = vec![];
     let parsed = parse(kind, text, &mut cell);
-    assert!(parsed || cell.is_empty(), "{text}: something was left behind");
+    assert!(
+        parsed || cell.is_empty(),
+        "{text}: something was left behind"
+    );
     parsed.then_some(cell)
 }
 
@@ -23,9 +26,19 @@ fn texts_become_cells_and_are_shown_alike() {
     check(CqlType::Int, "-1", &[255; 4], "-1");
     check(CqlType::Bigint, "1", &[0, 0, 0, 0, 0, 0, 0, 1], "1");
     check(CqlType::Float, "0.5", &0.5_f32.to_be_bytes(), "0.5");
-    check(CqlType::Double, "-2.5e3", &(-2500.0_f64).to_be_bytes(), "-2500");
+    check(
+        CqlType::Double,
+        "-2.5e3",
+        &(-2500.0_f64).to_be_bytes(),
+        "-2500",
+    );
     check(CqlType::Date, "1970-01-02", &[0x80, 0, 0, 1], "1970-01-02");
-    check(CqlType::Date, "1969-12-31", &[0x7f, 255, 255, 255], "1969-12-31");
+    check(
+        CqlType::Date,
+        "1969-12-31",
+        &[0x7f, 255, 255, 255],
+        "1969-12-31",
+    );
     let noon = 43_200_000_000_000_i64.to_be_bytes();
     check(CqlType::Time, "12:00", &noon, "12:00:00.000000000");
     check(CqlType::Inet, "127.0.0.1", &[127, 0, 0, 1], "127.0.0.1");
@@ -34,9 +47,19 @@ fn texts_become_cells_and_are_shown_alike() {
     check(CqlType::Varint, "-129", &[255, 127], "-129");
     check(CqlType::Varint, "-0", &[0], "0");
     check(CqlType::Varint, "65536", &[1, 0, 0], "65536");
-    check(CqlType::Decimal, "-1.50", &[0, 0, 0, 2, 255, 0x6a], "-150e-2");
+    check(
+        CqlType::Decimal,
+        "-1.50",
+        &[0, 0, 0, 2, 255, 0x6a],
+        "-150e-2",
+    );
     check(CqlType::Duration, "1mo2d3ns", &[2, 4, 6], "1mo2d3ns");
-    check(CqlType::Duration, "-1h", &[0, 0, 0xfc, 0x06, 0x8c, 0x61, 0x71, 0x3f, 0xff], "-0mo0d3600000000000ns");
+    check(
+        CqlType::Duration,
+        "-1h",
+        &[0, 0, 0xfc, 0x06, 0x8c, 0x61, 0x71, 0x3f, 0xff],
+        "-0mo0d3600000000000ns",
+    );
 }
 
 #[test]
@@ -48,11 +71,27 @@ fn what_is_not_wholly_a_value_is_none() {
     for text in ["", "nan", "inf", "1e39", "1,5", "0x1p3"] {
         check(CqlType::Float, text);
     }
-    for text in ["", "2023-02-29", "2023-13-01", "2023-1-1", "23-01-01", "2023-01-01 ", "+023-01-01"] {
+    for text in [
+        "",
+        "2023-02-29",
+        "2023-13-01",
+        "2023-1-1",
+        "23-01-01",
+        "2023-01-01 ",
+        "+023-01-01",
+    ] {
         check(CqlType::Date, text);
         check(CqlType::Timestamp, text);
     }
-    for text in ["24:00", "12:60", "12:00:60", "12", "12:00:", "12:00:00.", "12:00:00.1234567890"] {
+    for text in [
+        "24:00",
+        "12:60",
+        "12:00:60",
+        "12",
+        "12:00:",
+        "12:00:00.",
+        "12:00:00.1234567890",
+    ] {
         check(CqlType::Time, text);
     }
     for text in ["0x1", "0xgg", "12", "0x+1"] {
@@ -65,7 +104,15 @@ fn what_is_not_wholly_a_value_is_none() {
     for text in [".", "1.", ".5", "1e", "1.-5"] {
         check(CqlType::Decimal, text);
     }
-    for text in ["", "-", "1", "1x", "d", "9223372036854775807h", "2147483648mo"] {
+    for text in [
+        "",
+        "-",
+        "1",
+        "1x",
+        "d",
+        "9223372036854775807h",
+        "2147483648mo",
+    ] {
         check(CqlType::Duration, text);
     }
     check(CqlType::Uuid, "67e5504410b1426f9247bb680e5fe0c8");
@@ -82,7 +129,12 @@ fn times_of_every_form() {
     check("2024-02-28T19:00:00,5-0500", 1_709_164_800_500);
     check("2024-02-28t19:00:00-05", 1_709_164_800_000);
     check("1969-12-31T23:59:59.999z", -1);
-    for text in ["2024-02-29T", "2024-02-29T00:00:00+1", "2024-02-29T00:00 Z", "2024-02-29T00:00:00+24:00"] {
+    for text in [
+        "2024-02-29T",
+        "2024-02-29T00:00:00+1",
+        "2024-02-29T00:00 Z",
+        "2024-02-29T00:00:00+24:00",
+    ] {
         assert_eq!(timestamp(text), None, "{text}");
     }
 }
