@@ -10,6 +10,8 @@ pub mod schema;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -74,4 +76,19 @@ pub fn name_and_file(text: &str) -> Result<(String, PathBuf), String> {
         }
         _ => Err("expected NAME=FILE.csv".to_owned()),
     }
+}
+
+/// A flag that SIGINT and SIGTERM set. The second of them ends the process at once.
+///
+/// # Errors
+/// If the system refuses the handlers.
+pub fn exit_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+        // Order matters: the first signal finds the flag unset, and then sets it.
+        signal_hook::flag::register_conditional_shutdown(signal, code, stop.clone())?;
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    Ok(stop)
 }

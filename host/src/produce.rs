@@ -231,10 +231,7 @@ impl Pace {
         let (step, total) = match plan.rate {
             None => {
                 let (size, every) = (people, description.every);
-                (
-                    Step::Bursts { size, every },
-                    Some(size * description.bursts),
-                )
+                (Step::Bursts { size, every }, Some(size * description.bursts))
             }
             Some(rate) if rate > 0.0 => (Step::Rate(rate), None),
             Some(_) => (Step::AtOnce, None),

@@ -5,7 +5,6 @@ pub mod assemble;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -82,7 +81,7 @@ fn format(text: &str) -> Result<Format, String> {
 /// # Errors
 /// Whatever no waiting mends.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let stop = exit_flag()?;
+    let stop = super::exit_flag()?;
     let assembled = assemble::assemble(&args, &stop)?;
     let control = Arc::new(Control::new(stop, assembled.ends));
     let topic = assembled.plan.topic.clone();
@@ -126,19 +125,4 @@ fn tell_totals(progress: &Progress, began: Instant, format: Format) -> anyhow::R
         Format::Text | Format::Quiet => writeln!(std::io::stdout(), "{line}"),
     }
     .context("standard output cannot be written")
-}
-
-/// A flag that SIGINT and SIGTERM set. The second of them ends the process at once.
-///
-/// # Errors
-/// If the system refuses the handlers.
-pub fn exit_flag() -> anyhow::Result<Arc<AtomicBool>> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let stop = Arc::new(AtomicBool::new(false));
-    for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
-        // Order matters: the first signal finds the flag unset, and then sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, code, stop.clone())?;
-        signal_hook::flag::register(signal, stop.clone())?;
-    }
-    Ok(stop)
 }

@@ -149,6 +149,10 @@ impl From<Column> for row::Column {
 
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
+#[expect(
+    dead_code,
+    reason = "wasmtime makes them from what the guest hands over"
+)]
 #[repr(u8)]
 pub(super) enum Operation {
     #[component(name = "upsert")]
@@ -160,6 +164,10 @@ pub(super) enum Operation {
 /// `cql-type`, in the order of [`CqlType::ALL`].
 #[derive(Clone, Copy, ComponentType, Lift)]
 #[component(enum)]
+#[expect(
+    dead_code,
+    reason = "wasmtime makes them from what the guest hands over"
+)]
 #[repr(u8)]
 pub(super) enum Kind {
     #[component(name = "ascii")]
@@ -211,6 +219,10 @@ impl From<Kind> for CqlType {
 /// How much a line of the log matters.
 #[derive(Clone, Copy, ComponentType, Debug, Lift, PartialEq, Eq)]
 #[component(enum)]
+#[expect(
+    dead_code,
+    reason = "wasmtime makes them from what the guest hands over"
+)]
 #[repr(u8)]
 pub(super) enum Level {
     #[component(name = "trace")]

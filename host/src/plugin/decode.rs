@@ -271,7 +271,7 @@ impl Reader<'_> {
     }
 
     /// Takes back what an earlier member of this name said, and what those below it cannot be now.
-    fn forget(&mut self, node: usize, token: &Token) {
+    fn forget(&mut self, node: usize, token: &Token<'_>) {
         if let Some(field) = self.decoder.nodes[node].field {
             self.columns[field]
                 .bytes
@@ -290,7 +290,12 @@ impl Reader<'_> {
         }
     }
 
-    fn cell(&mut self, field: usize, token: &Token, parser: &mut Parser<'_>) -> Result<(), Fault> {
+    fn cell(
+        &mut self,
+        field: usize,
+        token: &Token<'_>,
+        parser: &mut Parser<'_>,
+    ) -> Result<(), Fault> {
         let kind = self.decoder.fields[field].kind;
         let bytes = &mut self.columns[field].bytes;
         let start = bytes.len();

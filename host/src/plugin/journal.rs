@@ -98,7 +98,8 @@ impl Journal {
 
     /// The last error it told since this was asked before: why a call has failed.
     pub(super) fn take_error(&mut self) -> Option<String> {
-        [false, true].map(|is_error| self.end_line(is_error));
+        self.end_line(false);
+        self.end_line(true);
         self.last_error.take()
     }
 

@@ -244,8 +244,8 @@ fn varint(text: &str, cell: &mut Vec<u8>) -> Option<()> {
             let [low, high] = (u16::from(*byte) * 10 + carry).to_le_bytes();
             (*byte, carry) = (low, u16::from(high));
         }
-        if let [low @ 1.., _] = carry.to_le_bytes() {
-            magnitude.push(low);
+        if carry > 0 {
+            magnitude.push(carry.to_le_bytes()[0]);
         }
     }
     if is_negative {

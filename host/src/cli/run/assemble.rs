@@ -413,22 +413,18 @@ pub fn cassandra_config(
     keyspace: String,
 ) -> Result<cassandra::Config, config::Error> {
     let section = &found.file.cassandra;
-    let points = if flag.is_empty() {
-        section.contact_points.clone()
-    } else {
-        Some(flag.to_vec())
-    };
+    let mut cassandra = cassandra::Config::new(keyspace);
+    if let Some(points) = (!flag.is_empty()).then(|| flag.to_vec()) {
+        cassandra.contact_points = points;
+    } else if let Some(points) = &section.contact_points {
+        cassandra.contact_points.clone_from(points);
+    }
     let consistency = section.consistency.as_deref().map(str::parse).transpose();
-    let defaults = cassandra::Config::default();
-    Ok(cassandra::Config {
-        contact_points: points.unwrap_or(defaults.contact_points),
-        local_datacenter: section.local_datacenter.clone(),
-        keyspace,
-        pipeline: found.file.name.clone(),
-        consistency: consistency.map_err(config::Error::Setting)?,
-        ttl: section.ttl,
-        ..defaults
-    })
+    cassandra.consistency = consistency.map_err(config::Error::Setting)?;
+    cassandra.local_datacenter.clone_from(&section.local_datacenter);
+    cassandra.pipeline = Some(found.file.name.clone());
+    cassandra.ttl = section.ttl;
+    Ok(cassandra)
 }
 
 fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config {

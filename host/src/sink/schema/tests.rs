@@ -165,8 +165,5 @@ fn every_difference_is_told() {
           nothing: there is no such table
           people.age: is not in the primary key, by which the plugin deletes rows
     "]]
-    .assert_eq(&format!(
-        "Differences:\n{}",
-        keys(&targets, &tables).unwrap_err()
-    ));
+    .assert_eq(&format!("Differences:\n{}", keys(&targets, &tables).unwrap_err()));
 }
