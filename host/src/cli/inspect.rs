@@ -1,1 +1,65 @@
-//! The verb `inspect`.
+//! The verb `inspect`: what a plugin is and what it may do, without running it on a message.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::run::assemble::plugin_config;
+use crate::config;
+use crate::plugin::{self, Plugin};
+
+/// What `inspect` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A component, core module or .wat file, or the name of a carried pipeline
+    plugin: String,
+    /// The pipeline.toml whose configuration the plugin is given [default: beside the file]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Loads the plugin and prints its card.
+///
+/// # Errors
+/// If there is no such file, or it is no plugin.
+#[expect(clippy::print_stdout, reason = "it is there to be read")]
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let no_pipeline = |name: &str, _: &[u8]| {
+        Err(config::Error::NoPipeline {
+            plugin: name.to_owned(),
+        })
+    };
+    let found = config::find(&args.plugin, args.config.as_deref(), no_pipeline);
+    let (name, bytes, config) = match found {
+        Ok(found) => {
+            let config = plugin_config(&found)?;
+            (found.name, found.bytes, config)
+        }
+        // A plugin alone can be looked at just as well.
+        Err(config::Error::NoPipeline { plugin: name }) => {
+            let path = Path::new(&args.plugin);
+            let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+            let cache = config::cache_directory();
+            (
+                name,
+                bytes,
+                plugin::Config {
+                    cache,
+                    ..plugin::Config::default()
+                },
+            )
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let card = Plugin::load(&name, &bytes, &config)?.card();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&card)?);
+    } else {
+        print!("{card}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -80,11 +80,21 @@ pub struct Kafka {
     settle_at: Instant,
 }
 
-/// Subscribes to a topic, as one member of its group. It does not wait for the brokers.
+/// Subscribes to a topic, with the checkpoint that belongs to it. It does not wait for the brokers.
 ///
 /// # Errors
 /// When librdkafka refuses a setting.
 pub fn open(config: &Config) -> Result<(Kafka, checkpoint::kafka::Kafka), Error> {
+    let (source, committer) = join(config)?;
+    Ok((source, checkpoint::kafka::Kafka::new(committer)))
+}
+
+/// Subscribes to a topic as one member of its group: where messages come from, and the way back for
+/// their offsets.
+///
+/// # Errors
+/// When librdkafka refuses a setting.
+pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
     let size = meta::write(&config.member, Some(i64::MAX)).len();
     if size > meta::BYTES_MAX {
         let reason = format!(
@@ -113,7 +123,7 @@ pub fn open(config: &Config) -> Result<(Kafka, checkpoint::kafka::Kafka), Error>
         polled: None,
         settle_at: Instant::now(),
     };
-    Ok((source, checkpoint::kafka::Kafka::new(committer)))
+    Ok((source, committer))
 }
 
 /// The topic's partitions, each with its first offset and the one after its last stable message.

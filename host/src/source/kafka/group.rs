@@ -4,7 +4,7 @@
 //! given and give up what was taken; resolving starts is left to the source, which may wait.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -103,9 +103,8 @@ impl Group {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("nothing panics while it changes the group's state")
+        // Whoever panicked stopped between two changes; leaving the group still needs the state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Offsets with their metadata, as Kafka commits them.

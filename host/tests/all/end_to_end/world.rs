@@ -24,6 +24,8 @@ use crate::support::{cassandra, host, kafka, unique};
 const PARTITIONS: i32 = 8;
 const PEOPLE: usize = 50;
 const TIME_MS: i64 = 1_767_225_600_000;
+/// The header of a dead letter that says why, for programs.
+const CODE: &str = "__connect.errors.exception.class.name";
 /// How long a question to a server may take.
 const ANSWER: Duration = Duration::from_secs(20);
 const SONGS: &str = "name,artists,duration_ms,album_name,album_release_date,danceability,energy,key,\
@@ -227,7 +229,7 @@ impl World {
             let letter = consumer.poll(ANSWER).expect("the letter comes");
             let letter = letter.expect("the letter can be read");
             let headers = letter.headers().expect("a letter has headers");
-            let code = headers.iter().find(|header| header.key.ends_with("code"));
+            let code = headers.iter().find(|header| header.key == CODE);
             let code = code
                 .and_then(|header| header.value)
                 .expect("a letter has a code");

@@ -27,7 +27,7 @@ pub(super) fn orphans(tree: &Tree) -> Vec<Finding> {
             continue;
         };
         let is_root = ["lib.rs", "main.rs", "build.rs", "mod.rs"].contains(&file);
-        let is_program = ["/benches", "/examples"]
+        let is_program = ["/benches", "/examples", "/tests"]
             .iter()
             .any(|kind| folder.ends_with(kind));
         if is_root || is_program {
