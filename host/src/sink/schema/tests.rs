@@ -155,16 +155,16 @@ fn every_difference_is_told() {
             &[("name", CqlType::Text), ("age", CqlType::Int)],
         ),
     ];
-    expect![[r"
+    expect![[r#"
         Differences:
-          plays.name: is text; the plugin writes blob
+          plays.name: is text; it should be blob
           plays.owner: is static: rows would overwrite each other's
-          plays.tags: is frozen<list<text>>; the plugin writes text
-          plays.mood: is missing; the plugin writes int
-          plays.At: is in the primary key, but the plugin does not write it
+          plays.tags: is frozen<list<text>>; it should be text
+          plays.mood: is missing; it should be int
+          plays.At: is in the primary key, but is not written
           nothing: there is no such table
           people.age: is not in the primary key, by which the plugin deletes rows
-    "]]
+    "#]]
     .assert_eq(&format!(
         "Differences:\n{}",
         keys(&targets, &tables).unwrap_err()
