@@ -9,22 +9,26 @@ use std::fmt::{Display, Write};
 use std::io::IsTerminal;
 use std::time::Instant;
 
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
 pub use progress::{Format, Progress, Totals};
 
-/// Starts the log on standard error: text on a terminal, JSON otherwise. `filter` is in
-/// `tracing_subscriber`'s syntax (`info`, `host::sink=debug`).
+/// Starts the log on standard error: text on a terminal, JSON otherwise. `filter` names levels, for
+/// all and for modules: `info`, or `warn,host=info,host::sink=debug`.
 ///
 /// # Errors
 /// If the filter cannot be read.
-pub fn init(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = tracing_subscriber::EnvFilter::builder().parse(filter)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+pub fn init(filter: &str) -> Result<(), ParseError> {
+    let filter: Targets = filter.parse()?;
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     if std::io::stderr().is_terminal() {
-        log.with_target(false).init();
+        registry.with(log.with_target(false).with_filter(filter)).init();
     } else {
-        log.json().flatten_event(true).init();
+        registry.with(log.json().flatten_event(true).with_filter(filter)).init();
     }
     Ok(())
 }

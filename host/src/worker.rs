@@ -358,12 +358,12 @@ impl Worker {
                 start,
                 write_time,
             } => {
-                tracing::info!(partition, start, "partition assigned");
+                tracing::debug!(partition, start, "partition assigned");
                 self.clock.resume(partition, write_time);
                 self.positions.insert(partition, start);
             }
             Change::Released { partition } => {
-                tracing::info!(partition, "partition released");
+                tracing::debug!(partition, "partition released");
                 self.clock.forget(partition);
                 self.positions.remove(&partition);
             }

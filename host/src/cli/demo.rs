@@ -151,7 +151,7 @@ fn spawn_producer(
     settled: Arc<AtomicU64>,
 ) -> JoinHandle<Result<produce::Report, produce::Error>> {
     let send = move || {
-        let cells = |lookup: &str, column: &str| super::sample_cells(carried, lookup, column);
+        let cells = |lookup: &str, column: &str| super::produce::sample_cells(carried, lookup, column);
         produce::run(&description, &plan, &cells, &stop, &mut |sent| {
             while sent > settled.load(Ordering::Relaxed) + AHEAD_MAX
                 && !stop.load(Ordering::Relaxed)
