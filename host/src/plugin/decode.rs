@@ -57,6 +57,8 @@ enum State {
     Value,
     /// A value of another type: what it is instead.
     Wrong(&'static str),
+    /// Its parent is no object.
+    Orphan,
 }
 
 /// Decodes messages.
@@ -178,7 +180,11 @@ impl Decoder {
                     ));
                 }
                 State::Wrong(found) => {
-                    let reason = format!("`{name}` is {found}, not {}", kind.name());
+                    let reason = format!("`{name}` is {found}, which is no {}", kind.name());
+                    return Err(refusal("wrong_type", &reason));
+                }
+                State::Orphan => {
+                    let reason = format!("`{name}` is not there: its parent is no object");
                     return Err(refusal("wrong_type", &reason));
                 }
                 State::Absent | State::Value => {}
@@ -285,7 +291,7 @@ impl Reader<'_> {
                 self.decoder.nodes[child].field,
                 matches!(token, Token::Object | Token::Null),
             ) {
-                self.decoder.states[field] = State::Wrong("inside of what is no object");
+                self.decoder.states[field] = State::Orphan;
             }
         }
     }
@@ -315,8 +321,8 @@ impl Reader<'_> {
             self.decoder.states[field] = State::Wrong(match token {
                 Token::Null => "null",
                 Token::Boolean(_) => "a boolean",
-                Token::Number(_) => "another number",
-                Token::Text(_) => "another text",
+                Token::Number(_) => "a number",
+                Token::Text(_) => "a text",
                 Token::Object => "an object",
                 Token::Array => "an array",
             });
