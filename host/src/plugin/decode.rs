@@ -3,14 +3,17 @@
 //! A message is read in one pass and nothing is allocated for it. It is refused as a whole or
 //! decoded as a whole; what was appended for a refused one is taken back.
 
+mod cell;
+mod escape;
 mod json;
 
 use std::mem;
 
-use crate::row::{CqlType, text};
+use crate::row::CqlType;
 
 use super::description::Field;
-use json::{Fault, Number, Parser, Text, Token};
+use cell::{push_number, push_text};
+use json::{Fault, Parser, Token};
 
 /// Values of many messages in one block, as `packed` of `wit/plugin.wit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -225,9 +228,10 @@ impl Reader<'_> {
     fn message(&mut self, parser: &mut Parser<'_>) -> Result<bool, Fault> {
         let token = parser.value()?;
         let is_object = matches!(token, Token::Object);
-        match token {
-            Token::Object => self.members(0, parser)?,
-            other => parser.skip(&other)?,
+        if is_object {
+            self.members(0, parser)?;
+        } else {
+            parser.skip(&token)?;
         }
         parser.end()?;
         Ok(is_object)
@@ -329,76 +333,6 @@ impl Reader<'_> {
         }
         Ok(())
     }
-}
-
-/// Appends a number as a cell; `false` if it is none of the type.
-fn push_number(kind: CqlType, number: &Number<'_>, cell: &mut Vec<u8>) -> bool {
-    let pushed = match kind {
-        CqlType::Tinyint => number.integer(|value: i8| cell.extend(value.to_be_bytes())),
-        CqlType::Smallint => number.integer(|value: i16| cell.extend(value.to_be_bytes())),
-        CqlType::Int => number.integer(|value: i32| cell.extend(value.to_be_bytes())),
-        CqlType::Bigint | CqlType::Timestamp => {
-            number.integer(|value: i64| cell.extend(value.to_be_bytes()))
-        }
-        CqlType::Varint => {
-            (number.is_integral && text::parse(kind, number.text, cell)).then_some(())
-        }
-        CqlType::Float | CqlType::Double | CqlType::Decimal => {
-            text::parse(kind, number.text, cell).then_some(())
-        }
-        CqlType::Ascii
-        | CqlType::Text
-        | CqlType::Blob
-        | CqlType::Boolean
-        | CqlType::Date
-        | CqlType::Time
-        | CqlType::Uuid
-        | CqlType::Timeuuid
-        | CqlType::Inet
-        | CqlType::Duration => None,
-    };
-    pushed.is_some()
-}
-
-/// Appends a text as a cell; `false` if it is none of the type.
-fn push_text(
-    kind: CqlType,
-    token: Text,
-    cell: &mut Vec<u8>,
-    parser: &mut Parser<'_>,
-) -> Result<bool, Fault> {
-    let text = parser.text(token)?;
-    Ok(match kind {
-        CqlType::Text => {
-            cell.extend_from_slice(text.as_bytes());
-            true
-        }
-        // Not as `text::parse` has it: there a number is a timestamp too.
-        CqlType::Timestamp => match text::timestamp(text) {
-            Some(millis) => {
-                cell.extend(millis.to_be_bytes());
-                true
-            }
-            None => false,
-        },
-        CqlType::Ascii
-        | CqlType::Blob
-        | CqlType::Date
-        | CqlType::Time
-        | CqlType::Uuid
-        | CqlType::Timeuuid
-        | CqlType::Inet
-        | CqlType::Decimal
-        | CqlType::Duration => text::parse(kind, text, cell),
-        CqlType::Boolean
-        | CqlType::Tinyint
-        | CqlType::Smallint
-        | CqlType::Int
-        | CqlType::Bigint
-        | CqlType::Float
-        | CqlType::Double
-        | CqlType::Varint => false,
-    })
 }
 
 #[cfg(test)]
