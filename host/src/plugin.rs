@@ -289,7 +289,7 @@ impl Turn<'_> {
         match self.try_call(&range) {
             Ok(Ok(())) => Called::Done,
             Ok(Err(fault)) => {
-                // Compiled for this message alone, the next answer would come from a broken guest.
+                // What is left of the guest's memory cannot be trusted: the next call starts anew.
                 self.instance.live = None;
                 let since = *self.failing_since.get_or_insert_with(Instant::now);
                 let limit = self.instance.plugin.0.config.limits.isolation_max;

@@ -309,3 +309,33 @@ fn a_compiled_component_is_found_again() {
     std::fs::write(file, b"something else").unwrap();
     assert!(load().compile_ms.is_some());
 }
+
+/// Any language: a core module with plain names that wants WASI preview 1 for printing and random
+/// numbers. Its `init` refuses every configuration.
+const PREVIEW_1: &str = r#"(module
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "init") (param i32 i32) (result i32)
+    (drop (call $random (i32.const 64) (i32.const 8)))
+    (drop (call $clock (i32.const 0) (i64.const 0) (i32.const 72)))
+    (i32.store (i32.const 80) (i32.const 96))
+    (i32.store (i32.const 84) (i32.const 6))
+    (drop (call $write (i32.const 2) (i32.const 80) (i32.const 1) (i32.const 88)))
+    (i32.store8 (i32.const 16) (i32.const 1))
+    (i32.store (i32.const 20) (i32.const 96))
+    (i32.store (i32.const 24) (i32.const 5))
+    (i32.const 16))
+  (func (export "transform") (param i32) (result i32) (unreachable))
+  (data (i32.const 96) "never\n"))"#;
+
+#[test]
+fn a_core_module_with_wasi_preview_1_is_wrapped_and_runs() {
+    let told = Plugin::load("any.wat", PREVIEW_1.as_bytes(), &config()).unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "the plugin refuses its configuration: never"
+    );
+}
