@@ -7,6 +7,7 @@ pub mod produce;
 pub mod query;
 pub mod run;
 pub mod schema;
+mod tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

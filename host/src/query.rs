@@ -19,6 +19,7 @@ mod bind;
 mod render;
 
 use std::fmt;
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 
@@ -26,7 +27,7 @@ pub use bind::Bound;
 pub use render::{Format, render};
 
 use crate::row::CqlType;
-use crate::sink::schema::token;
+use crate::sink::schema::{Schema, token};
 use crate::sink::value::{cell_of_text, time_of_text};
 use crate::sink::{self, Parameter, cassandra, sqlite};
 
@@ -71,8 +72,11 @@ pub enum Stretch {
 }
 
 impl Stretch {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Minute, "minute"), (Self::Hour, "hour"), (Self::Day, "day")];
+    const ALL: [(Self, &'static str); 3] = [
+        (Self::Minute, "minute"),
+        (Self::Hour, "hour"),
+        (Self::Day, "day"),
+    ];
 
     /// The stretch that a moment lies in: its start and its end, in UTC.
     fn around(self, moment: Timestamp) -> Option<[Timestamp; 2]> {
@@ -82,7 +86,10 @@ impl Stretch {
             Self::Day => (Unit::Hour, SignedDuration::from_hours(24)),
         };
         let increment = if self == Self::Day { 24 } else { 1 };
-        let floor = TimestampRound::new().smallest(unit).increment(increment).mode(jiff::RoundMode::Floor);
+        let floor = TimestampRound::new()
+            .smallest(unit)
+            .increment(increment)
+            .mode(jiff::RoundMode::Floor);
         let start = moment.round(floor).ok()?;
         Some([start, start.checked_add(length).ok()?])
     }
@@ -93,7 +100,10 @@ impl fmt::Display for Kind {
         match self {
             Self::Cell(kind) => f.write_str(kind.name()),
             Self::Stretch(stretch, _) => {
-                let (_, name) = Stretch::ALL.iter().find(|(other, _)| other == stretch).ok_or(fmt::Error)?;
+                let (_, name) = Stretch::ALL
+                    .iter()
+                    .find(|(other, _)| other == stretch)
+                    .ok_or(fmt::Error)?;
                 f.write_str(name)
             }
         }
@@ -110,7 +120,8 @@ impl Kind {
             }
             Self::Stretch(stretch, names) => {
                 let moments = time_of_text(text).and_then(|moment| stretch.around(moment));
-                let moments = moments.ok_or_else(|| format!("`{text}` is not a time like 2026-03-02T16:05"))?;
+                let moments = moments
+                    .ok_or_else(|| format!("`{text}` is not a time like 2026-03-02T16:05"))?;
                 let value = |moment: Timestamp| Parameter {
                     kind: CqlType::Timestamp,
                     cell: moment.as_millisecond().to_be_bytes().to_vec(),
@@ -162,8 +173,10 @@ pub enum Error {
 }
 
 /// The nearest of the known names, as the end of a sentence; all of them, if none is near.
-fn did_you_mean(name: &str, known: &[String]) -> String {
-    let near = known.iter().map(|other| (strsim::jaro_winkler(name, other), other));
+pub(crate) fn did_you_mean(name: &str, known: &[String]) -> String {
+    let near = known
+        .iter()
+        .map(|other| (strsim::jaro_winkler(name, other), other));
     match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((nearness, other)) if nearness > 0.8 => format!("; did you mean `{other}`?"),
         Some(_) => format!("; there are {}", known.join(", ")),
@@ -201,17 +214,27 @@ pub fn parse(text: &str) -> Result<Vec<Query>, Error> {
     if statement.is_empty() {
         return Ok(queries);
     }
-    Err(Error::File { line: text.lines().count(), reason: "the last statement has no `;`".into() })
+    Err(Error::File {
+        line: text.lines().count(),
+        reason: "the last statement has no `;`".into(),
+    })
 }
 
 fn query(head: &[&str], text: &str) -> Result<Query, String> {
     let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    let named = head.first().and_then(|first| first.split_once(':')).filter(|(name, _)| is_name(name));
+    let named = head
+        .first()
+        .and_then(|first| first.split_once(':'))
+        .filter(|(name, _)| is_name(name));
     let (name, about) = named.ok_or("a query is headed by `-- name: what it answers`")?;
     let parameters = head[1..].iter().map(|line| {
-        declared(line).ok_or_else(|| format!("`{line}` is not `:name type` or `:name hour -> :from, :to`"))
+        declared(line)
+            .ok_or_else(|| format!("`{line}` is not `:name type` or `:name hour -> :from, :to`"))
     });
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
     let tokens = token::tokens(text).map_err(|_| "a quote or comment does not end")?;
@@ -220,7 +243,10 @@ fn query(head: &[&str], text: &str) -> Result<Query, String> {
         .filter(|token| token.kind == token::Kind::Parameter)
         .map(|token| &token.text[1..])
         .collect();
-    let given: Vec<_> = parameters.iter().flat_map(|parameter| parameter.kind.names(&parameter.name)).collect();
+    let given: Vec<_> = parameters
+        .iter()
+        .flat_map(|parameter| parameter.kind.names(&parameter.name))
+        .collect();
     if let Some(name) = used.iter().find(|name| !given.contains(name)) {
         return Err(format!("`:{name}` is not declared"));
     }
@@ -228,7 +254,12 @@ fn query(head: &[&str], text: &str) -> Result<Query, String> {
         return Err(format!("`:{name}` is not used"));
     }
     let (name, about) = (name.to_owned(), about.trim().to_owned());
-    Ok(Query { name, about, parameters, text: text.to_owned() })
+    Ok(Query {
+        name,
+        about,
+        parameters,
+        text: text.to_owned(),
+    })
 }
 
 fn declared(line: &str) -> Option<Declared> {
@@ -247,7 +278,10 @@ fn declared(line: &str) -> Option<Declared> {
         (None, None) => Kind::Cell(CqlType::from_name(kind.trim())?),
         (Some(_), None) | (None, Some(_)) => return None,
     };
-    Some(Declared { name: name.to_owned(), kind })
+    Some(Declared {
+        name: name.to_owned(),
+        kind,
+    })
 }
 
 /// The query of a name.
@@ -255,10 +289,13 @@ fn declared(line: &str) -> Option<Declared> {
 /// # Errors
 /// [`Error::Unknown`], with the nearest.
 pub fn find<'a>(queries: &'a [Query], name: &str) -> Result<&'a Query, Error> {
-    queries.iter().find(|query| query.name == name).ok_or_else(|| Error::Unknown {
-        name: name.to_owned(),
-        known: queries.iter().map(|query| query.name.clone()).collect(),
-    })
+    queries
+        .iter()
+        .find(|query| query.name == name)
+        .ok_or_else(|| Error::Unknown {
+            name: name.to_owned(),
+            known: queries.iter().map(|query| query.name.clone()).collect(),
+        })
 }
 
 /// A store that answers queries.
@@ -281,6 +318,28 @@ impl Store {
         };
         Ok(bound.shown(answer?))
     }
+}
+
+/// The most rows that [`sample`] shows.
+const SAMPLE_ROWS_MAX: usize = 5;
+
+/// A few rows of a carried pipeline's tables in SQLite, as a table: the first of its query `sample`.
+///
+/// # Errors
+/// If there are no such tables in `directory`, or the pipeline has no such query.
+pub fn sample(carried: &sluice_bundled::Pipeline, directory: &Path) -> Result<String, Error> {
+    let schema =
+        Schema::parse(carried.schema).map_err(|error| sink::Error::Schema(error.to_string()))?;
+    let queries = parse(carried.queries)?;
+    let config = sqlite::Config {
+        directory: directory.to_owned(),
+        keyspace: schema.keyspace,
+        schema: carried.schema.to_owned(),
+    };
+    let bound = find(&queries, "sample")?.bind(&[], &config.keyspace)?;
+    let mut answer = Store::Sqlite(sqlite::Reader::open(&config)?).ask(&bound)?;
+    answer.rows.truncate(SAMPLE_ROWS_MAX);
+    Ok(render(&answer, Format::Table))
 }
 
 #[cfg(test)]

@@ -1,1 +1,91 @@
-//! The verb `schema`.
+//! `host schema`: what a pipeline's tables should be, what they are, and how to make them so.
+
+use std::process::ExitCode;
+
+use super::exit;
+use super::tables::{Kind, Place, pipeline};
+use crate::config;
+use crate::sink::schema::Schema;
+use crate::sink::sqlite::Sqlite;
+
+/// What `host schema` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// What to do
+    action: Action,
+    /// The pipeline: one that the binary carries
+    pipeline: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Action {
+    /// Print the schema
+    Show,
+    /// Compare the live tables with it
+    Diff,
+    /// Make the keyspace, tables and columns that are missing
+    Apply,
+}
+
+/// Shows, compares or applies a schema.
+///
+/// # Errors
+/// When the store does not answer, or refuses.
+#[expect(clippy::print_stdout, reason = "the verb is there to be read")]
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (carried, file) = pipeline(&args.pipeline)?;
+    let schema = Schema::parse(carried.schema)?;
+    if let Action::Show = args.action {
+        let statements = schema.statements(&args.place.keyspace(&file));
+        statements
+            .iter()
+            .for_each(|statement| println!("{statement};\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let differences = match args.place.kind() {
+        Kind::Cassandra => in_cassandra(&args, &file, &schema)?,
+        Kind::Sqlite(directory) => {
+            let config = args.place.sqlite(&directory, &file, carried.schema);
+            let is_missing = !config.path().is_file();
+            match args.action {
+                Action::Diff if is_missing => {
+                    vec![format!("there is no {}", config.path().display())]
+                }
+                // Opening the file compares its tables with the schema, and makes those that lack.
+                Action::Show | Action::Diff | Action::Apply => {
+                    drop(Sqlite::open(&config)?);
+                    Vec::new()
+                }
+            }
+        }
+    };
+    if differences.is_empty() {
+        println!("the tables are as the schema says");
+        return Ok(ExitCode::SUCCESS);
+    }
+    differences
+        .iter()
+        .for_each(|difference| println!("{difference}"));
+    let (pipeline, invocation) = (&args.pipeline, config::invocation());
+    println!(
+        "\n`{invocation} schema apply {pipeline}` makes what is missing; what is of another type or key must be \
+         dropped first"
+    );
+    Ok(exit::FAILED.into())
+}
+
+fn in_cassandra(args: &Args, file: &config::File, schema: &Schema) -> anyhow::Result<Vec<String>> {
+    let reader = args.place.cassandra(file)?;
+    if let Action::Apply = args.action {
+        let keyspace = args.place.keyspace(file);
+        for statement in schema.statements(&keyspace) {
+            reader.execute(&statement)?;
+        }
+        for statement in schema.additions(&keyspace, &reader.tables()?) {
+            reader.execute(&statement)?;
+        }
+    }
+    Ok(schema.differences(&reader.tables()?))
+}

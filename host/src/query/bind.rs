@@ -24,7 +24,11 @@ impl Query {
     /// How it is asked on the command line, after `host query PIPELINE`.
     pub fn usage(&self) -> String {
         let parameters = self.parameters.iter().map(|parameter| {
-            format!(" --{} {}", parameter.name, parameter.kind.to_string().to_uppercase())
+            format!(
+                " --{} {}",
+                parameter.name,
+                parameter.kind.to_string().to_uppercase()
+            )
         });
         self.name.clone() + &parameters.collect::<String>()
     }
@@ -34,12 +38,22 @@ impl Query {
     /// # Errors
     /// [`Error::Parameter`] for one that is missing, unknown, given twice or not of its type.
     pub fn bind(&self, given: &[(String, String)], keyspace: &str) -> Result<Bound, Error> {
-        let error = |reason: String| Error::Parameter { reason, usage: self.usage() };
-        let known: Vec<_> = self.parameters.iter().map(|parameter| format!("--{}", parameter.name)).collect();
+        let error = |reason: String| Error::Parameter {
+            reason,
+            usage: self.usage(),
+        };
+        let known: Vec<_> = self
+            .parameters
+            .iter()
+            .map(|parameter| format!("--{}", parameter.name))
+            .collect();
         for (index, (name, _)) in given.iter().enumerate() {
             let flag = format!("--{name}");
             if !known.contains(&flag) {
-                return Err(error(format!("{flag} is not a parameter{}", did_you_mean(&flag, &known))));
+                return Err(error(format!(
+                    "{flag} is not a parameter{}",
+                    did_you_mean(&flag, &known)
+                )));
             }
             if given[..index].iter().any(|(other, _)| other == name) {
                 return Err(error(format!("{flag} is given twice")));
@@ -82,22 +96,37 @@ impl Query {
                 text.push_str(&format!(" {},", counted.join(", ")));
             }
         }
-        Bound { text, parameters, counts, hidden: counted.len() }
+        Bound {
+            text,
+            parameters,
+            counts,
+            hidden: counted.len(),
+        }
     }
 }
 
 /// What is to be counted beside a query's aggregates, and the counts of its columns.
 fn counted(tokens: &[Token<'_>]) -> (Vec<String>, Vec<Option<usize>>) {
     let is_grouped = tokens.iter().any(|token| token.is("GROUP"));
-    let from = tokens.iter().position(|token| token.is("FROM")).unwrap_or(0);
+    let from = tokens
+        .iter()
+        .position(|token| token.is("FROM"))
+        .unwrap_or(0);
     let aggregated = |item: &[Token<'_>]| match item {
         [function, open, column, ..] if open.is("(") => {
-            let is_aggregate = ["AVG", "SUM", "MIN", "MAX"].iter().any(|name| function.is(name));
+            let is_aggregate = ["AVG", "SUM", "MIN", "MAX"]
+                .iter()
+                .any(|name| function.is(name));
             is_aggregate.then(|| column.text.to_owned())
         }
         _ => None,
     };
-    let items: Vec<_> = tokens[..from].get(1..).unwrap_or_default().split(|token| token.is(",")).map(aggregated).collect();
+    let items: Vec<_> = tokens[..from]
+        .get(1..)
+        .unwrap_or_default()
+        .split(|token| token.is(","))
+        .map(aggregated)
+        .collect();
     if is_grouped || items.iter().all(Option::is_none) {
         return (Vec::new(), Vec::new());
     }

@@ -33,13 +33,22 @@ fn table(answer: &Answer) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(&answer.columns);
-    let text = |value: &Value| if *value == Value::Null { "null".into() } else { value.to_string() };
+    let text = |value: &Value| {
+        if *value == Value::Null {
+            "null".into()
+        } else {
+            value.to_string()
+        }
+    };
     for row in &answer.rows {
         table.add_row(row.iter().map(text));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         let is_number = |value: &Value| {
-            matches!(value, Value::Integer(_) | Value::Float(_) | Value::Double(_) | Value::Null)
+            matches!(
+                value,
+                Value::Integer(_) | Value::Float(_) | Value::Double(_) | Value::Null
+            )
         };
         if answer.rows.iter().all(|row| is_number(&row[index])) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -61,15 +70,24 @@ fn json(answer: &Answer) -> String {
         }
         text.push('}');
     }
-    text.push_str(if answer.rows.is_empty() { "]\n" } else { "\n]\n" });
+    text.push_str(if answer.rows.is_empty() {
+        "]\n"
+    } else {
+        "\n]\n"
+    });
     text
 }
 
 fn csv(answer: &Answer) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let rows = answer.rows.iter().map(|row| row.iter().map(ToString::to_string).collect());
+    let rows = answer
+        .rows
+        .iter()
+        .map(|row| row.iter().map(ToString::to_string).collect());
     for record in std::iter::once(answer.columns.clone()).chain(rows) {
-        writer.write_record(&record).expect("a vector takes all, and rows are as long as the header");
+        writer
+            .write_record(&record)
+            .expect("a vector takes all, and rows are as long as the header");
     }
     let bytes = writer.into_inner().expect("a vector takes all");
     String::from_utf8(bytes).expect("it was made of texts")

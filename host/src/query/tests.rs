@@ -21,37 +21,70 @@ SELECT * FROM m.plays LIMIT 5;
 ";
 
 fn given(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    pairs
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 #[test]
 fn queries_are_read() {
     let queries = parse(QUERIES).unwrap();
-    let usages: Vec<_> = queries.iter().map(|query| format!("{}: {}", query.usage(), query.about)).collect();
-    let expected = ["plays --name TEXT: everything of one person", "average --name TEXT --hour HOUR: of one hour", "samples: some"];
+    let usages: Vec<_> = queries
+        .iter()
+        .map(|query| format!("{}: {}", query.usage(), query.about))
+        .collect();
+    let expected = [
+        "plays --name TEXT: everything of one person",
+        "average --name TEXT --hour HOUR: of one hour",
+        "samples: some",
+    ];
     assert_eq!(usages, expected);
 }
 
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
     let check = |text: &str, expected: &str| {
-        assert_eq!(parse(text).unwrap_err().to_string(), format!("queries.cql, line {expected}"));
+        assert_eq!(
+            parse(text).unwrap_err().to_string(),
+            format!("queries.cql, line {expected}")
+        );
     };
-    check("SELECT 1;", "1: a query is headed by `-- name: what it answers`");
-    check("-- a: b\n\nSELECT 1;", "3: a query is headed by `-- name: what it answers`");
-    check("-- a: b\n-- :x thing\nSELECT :x;", "3: `:x thing` is not `:name type` or `:name hour -> :from, :to`");
-    check("-- a: b\n-- :x hour\nSELECT :x;", "3: `:x hour` is not `:name type` or `:name hour -> :from, :to`");
+    check(
+        "SELECT 1;",
+        "1: a query is headed by `-- name: what it answers`",
+    );
+    check(
+        "-- a: b\n\nSELECT 1;",
+        "3: a query is headed by `-- name: what it answers`",
+    );
+    check(
+        "-- a: b\n-- :x thing\nSELECT :x;",
+        "3: `:x thing` is not `:name type` or `:name hour -> :from, :to`",
+    );
+    check(
+        "-- a: b\n-- :x hour\nSELECT :x;",
+        "3: `:x hour` is not `:name type` or `:name hour -> :from, :to`",
+    );
     check("-- a: b\nSELECT :x;", "2: `:x` is not declared");
     check("-- a: b\n-- :x int\nSELECT 1;", "3: `:x` is not used");
     check("-- a: b\nSELECT 1", "2: the last statement has no `;`");
-    check("-- a: b\nSELECT 1;\n-- a: b\nSELECT 1;", "4: there are two queries `a`");
+    check(
+        "-- a: b\nSELECT 1;\n-- a: b\nSELECT 1;",
+        "4: there are two queries `a`",
+    );
 }
 
 #[test]
 fn values_take_the_places_of_parameters() {
     let queries = parse(QUERIES).unwrap();
     let average = find(&queries, "average").unwrap();
-    let bound = average.bind(&given(&[("hour", "2026-03-02T16:59"), ("name", "Ada")]), "other").unwrap();
+    let bound = average
+        .bind(
+            &given(&[("hour", "2026-03-02T16:59"), ("name", "Ada")]),
+            "other",
+        )
+        .unwrap();
     expect![[r#"
         SELECT count(*), count(tempo), avg(tempo) AS tempo, count(*) AS plays FROM "other".plays
         WHERE name = ? AND at >= ? AND at < ?"#]]
@@ -61,7 +94,14 @@ fn values_take_the_places_of_parameters() {
         .iter()
         .map(|parameter| Value::of_cell(parameter.kind, &parameter.cell).to_string())
         .collect();
-    assert_eq!(values, ["Ada", "2026-03-02T16:00:00.000Z", "2026-03-02T17:00:00.000Z"]);
+    assert_eq!(
+        values,
+        [
+            "Ada",
+            "2026-03-02T16:00:00.000Z",
+            "2026-03-02T17:00:00.000Z"
+        ]
+    );
 }
 
 #[test]
@@ -70,26 +110,54 @@ fn parameters_are_checked() {
     let average = find(&queries, "average").unwrap();
     let check = |pairs: &[(&str, &str)], expected: &str| {
         let error = average.bind(&given(pairs), "m").unwrap_err().to_string();
-        assert_eq!(error, format!("{expected}; usage: average --name TEXT --hour HOUR"));
+        assert_eq!(
+            error,
+            format!("{expected}; usage: average --name TEXT --hour HOUR")
+        );
     };
     check(&[], "--name is missing");
     check(&[("name", "a")], "--hour is missing");
-    check(&[("nane", "a")], "--nane is not a parameter; did you mean `--name`?");
-    check(&[("zz", "a")], "--zz is not a parameter; there are --name, --hour");
+    check(
+        &[("nane", "a")],
+        "--nane is not a parameter; did you mean `--name`?",
+    );
+    check(
+        &[("zz", "a")],
+        "--zz is not a parameter; there are --name, --hour",
+    );
     check(&[("name", "a"), ("name", "b")], "--name is given twice");
-    check(&[("name", "a"), ("hour", "noon")], "--hour: `noon` is not a time like 2026-03-02T16:05");
+    check(
+        &[("name", "a"), ("hour", "noon")],
+        "--hour: `noon` is not a time like 2026-03-02T16:05",
+    );
     let error = find(&queries, "avarage").unwrap_err();
-    assert_eq!(error.to_string(), "there is no query `avarage`; did you mean `average`?");
+    assert_eq!(
+        error.to_string(),
+        "there is no query `avarage`; did you mean `average`?"
+    );
 }
 
 #[test]
 fn an_average_of_nothing_is_no_row() {
     let queries = parse(QUERIES).unwrap();
-    let bound = find(&queries, "average").unwrap().bind(&given(&[("name", "a"), ("hour", "2026-03-02")]), "m").unwrap();
+    let bound = find(&queries, "average")
+        .unwrap()
+        .bind(&given(&[("name", "a"), ("hour", "2026-03-02")]), "m")
+        .unwrap();
     let check = |rows: i64, values: i64, expected: &[Vec<Value>]| {
-        let columns = ["count", "count", "tempo", "plays"].map(str::to_owned).to_vec();
-        let row = vec![Value::Integer(rows), Value::Integer(values), Value::Float(0.0), Value::Integer(rows)];
-        let answer = bound.shown(sink::Answer { columns, rows: vec![row] });
+        let columns = ["count", "count", "tempo", "plays"]
+            .map(str::to_owned)
+            .to_vec();
+        let row = vec![
+            Value::Integer(rows),
+            Value::Integer(values),
+            Value::Float(0.0),
+            Value::Integer(rows),
+        ];
+        let answer = bound.shown(sink::Answer {
+            columns,
+            rows: vec![row],
+        });
         assert_eq!(answer.columns, ["tempo", "plays"]);
         assert_eq!(answer.rows, expected);
     };
@@ -102,11 +170,23 @@ fn an_average_of_nothing_is_no_row() {
 fn stretches_of_time_lie_around_a_moment() {
     let moment = time_of_text("2026-03-02T16:05:59.999").unwrap();
     let check = |stretch: Stretch, expected: [&str; 2]| {
-        assert_eq!(stretch.around(moment).unwrap().map(|time| time.to_string()), expected);
+        assert_eq!(
+            stretch.around(moment).unwrap().map(|time| time.to_string()),
+            expected
+        );
     };
-    check(Stretch::Minute, ["2026-03-02T16:05:00Z", "2026-03-02T16:06:00Z"]);
-    check(Stretch::Hour, ["2026-03-02T16:00:00Z", "2026-03-02T17:00:00Z"]);
-    check(Stretch::Day, ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]);
+    check(
+        Stretch::Minute,
+        ["2026-03-02T16:05:00Z", "2026-03-02T16:06:00Z"],
+    );
+    check(
+        Stretch::Hour,
+        ["2026-03-02T16:00:00Z", "2026-03-02T17:00:00Z"],
+    );
+    check(
+        Stretch::Day,
+        ["2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"],
+    );
 }
 
 #[test]
@@ -135,8 +215,14 @@ fn answers_are_rendered() {
         ]
     "#]]
     .assert_eq(&render(&answer, Format::Json));
-    assert_eq!(render(&answer, Format::Csv), "name,tempo\n\"Ada, \"\"A\"\"\",0.1\n,\n");
-    let nothing = sink::Answer { columns: answer.columns, rows: vec![] };
+    assert_eq!(
+        render(&answer, Format::Csv),
+        "name,tempo\n\"Ada, \"\"A\"\"\",0.1\n,\n"
+    );
+    let nothing = sink::Answer {
+        columns: answer.columns,
+        rows: vec![],
+    };
     assert_eq!(render(&nothing, Format::Table), "no rows\n");
     assert_eq!(render(&nothing, Format::Json), "[]\n");
 }

@@ -8,6 +8,7 @@
 mod plan;
 mod reader;
 mod session;
+mod statement;
 mod write;
 
 use std::str::FromStr;

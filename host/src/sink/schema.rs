@@ -4,13 +4,13 @@
 //! Only `CREATE KEYSPACE` and `CREATE TABLE` are read. What else a statement says (options,
 //! compaction, ...) is kept as text for the store that understands it.
 
+mod parse;
 pub(crate) mod token;
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::row::{CqlType, Key, Operation, Target};
-use token::{Kind, Token};
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,56 +104,6 @@ pub struct Error {
 }
 
 impl Schema {
-    /// Reads a schema file.
-    ///
-    /// # Errors
-    /// What cannot be read, with its line.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let error = |at: usize, reason: String| Error {
-            line: token::line_of(text, at),
-            reason,
-        };
-        let tokens = token::tokens(text)
-            .map_err(|at| error(at, "a quote or comment does not end".into()))?;
-        let mut schema = Self {
-            keyspace: String::new(),
-            tables: Vec::new(),
-            statements: Vec::new(),
-        };
-        for statement in tokens
-            .split(|token| token.is(";"))
-            .filter(|tokens| !tokens.is_empty())
-        {
-            let mut reader = Reader {
-                tokens: statement,
-                end: statement[statement.len() - 1].at.end,
-            };
-            let (keyspace, table) = reader
-                .statement()
-                .map_err(|(at, reason)| error(at, reason))?;
-            let name = keyspace.name().expect("the reader took it for a name");
-            if schema.keyspace.is_empty() {
-                schema.keyspace = name;
-            } else if schema.keyspace != name {
-                let reason = format!(
-                    "`{name}` is not the keyspace `{}` of the others",
-                    schema.keyspace
-                );
-                return Err(error(keyspace.at.start, reason));
-            }
-            schema.tables.extend(table);
-            let start = statement[0].at.start;
-            schema.statements.push(Statement {
-                text: text[start..reader.end].into(),
-                keyspace: keyspace.at.start - start..keyspace.at.end - start,
-            });
-        }
-        if schema.tables.is_empty() {
-            return Err(error(text.len(), "there is no table".into()));
-        }
-        Ok(schema)
-    }
-
     /// The table of a name.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name == name)
@@ -163,206 +113,13 @@ impl Schema {
     pub fn statements(&self, keyspace: &str) -> Vec<String> {
         let written = |statement: &Statement| {
             let mut text = statement.text.clone();
+            if keyspace == self.keyspace {
+                return text;
+            }
             text.replace_range(statement.keyspace.clone(), &token::quote(keyspace));
             text
         };
         self.statements.iter().map(written).collect()
-    }
-}
-
-/// Where something is wrong, and what.
-type Fault = (usize, String);
-
-struct Reader<'t, 'a> {
-    tokens: &'t [Token<'a>],
-    /// Where the statement ends.
-    end: usize,
-}
-
-impl<'t, 'a> Reader<'t, 'a> {
-    /// Reads a statement; answers with the name of its keyspace, and its table.
-    fn statement(&mut self) -> Result<(&'t Token<'a>, Option<Table>), Fault> {
-        self.expect("CREATE")?;
-        let is_table = self.take("TABLE");
-        if !is_table && !self.take("KEYSPACE") {
-            return Err(self.fault("CREATE KEYSPACE or CREATE TABLE"));
-        }
-        if self.take("IF") {
-            self.expect("NOT")?;
-            self.expect("EXISTS")?;
-        }
-        let keyspace = self.name()?;
-        if !is_table {
-            return Ok((keyspace, None));
-        }
-        self.expect(".")?;
-        Ok((keyspace, Some(self.table()?)))
-    }
-
-    fn table(&mut self) -> Result<Table, Fault> {
-        let name = self.named()?;
-        let mut table = Table {
-            name,
-            columns: Vec::new(),
-            partition: Vec::new(),
-            clustering: Vec::new(),
-        };
-        self.expect("(")?;
-        loop {
-            if self.take("PRIMARY") {
-                self.expect("KEY")?;
-                self.primary_key(&mut table)?;
-            } else {
-                self.column(&mut table)?;
-            }
-            if self.take(")") {
-                break;
-            }
-            self.expect(",")?;
-        }
-        if table.partition.is_empty() {
-            return Err(self.fault(&format!("a PRIMARY KEY of `{}`", table.name)));
-        }
-        if let Some(missing) = table
-            .primary_key()
-            .find(|name| table.column(name).is_none())
-        {
-            return Err(self.fault(&format!(
-                "a column `{missing}`, which the primary key names,"
-            )));
-        }
-        self.options(&mut table)?;
-        Ok(table)
-    }
-
-    fn column(&mut self, table: &mut Table) -> Result<(), Fault> {
-        let name = self.named()?;
-        let mut kind = self.named()?;
-        if kind == "varchar" {
-            kind = "text".into();
-        }
-        let mut depth = 0;
-        while self.next_is("<") || depth > 0 {
-            let token = self.next("`>`")?;
-            depth += i32::from(token.is("<")) - i32::from(token.is(">"));
-            kind.push_str(&token.text.to_ascii_lowercase());
-        }
-        let is_static = self.take("STATIC");
-        if self.take("PRIMARY") {
-            self.expect("KEY")?;
-            table.partition = vec![name.clone()];
-        }
-        table.columns.push(Column {
-            name,
-            kind,
-            is_static,
-        });
-        Ok(())
-    }
-
-    fn primary_key(&mut self, table: &mut Table) -> Result<(), Fault> {
-        self.expect("(")?;
-        if self.take("(") {
-            table.partition.push(self.named()?);
-            while self.take(",") {
-                table.partition.push(self.named()?);
-            }
-            self.expect(")")?;
-        } else {
-            table.partition.push(self.named()?);
-        }
-        while self.take(",") {
-            table.clustering.push((self.named()?, Order::Ascending));
-        }
-        self.expect(")")
-    }
-
-    /// What follows the columns; only the clustering order means something here.
-    fn options(&mut self, table: &mut Table) -> Result<(), Fault> {
-        while let Some((first, rest)) = self.tokens.split_first() {
-            self.tokens = rest;
-            if !first.is("CLUSTERING") || !self.take("ORDER") {
-                continue;
-            }
-            self.expect("BY")?;
-            self.expect("(")?;
-            loop {
-                let name = self.named()?;
-                let Some(column) = table
-                    .clustering
-                    .iter_mut()
-                    .find(|(other, _)| *other == name)
-                else {
-                    return Err(self.fault(&format!("a clustering column, not `{name}`,")));
-                };
-                if self.take("DESC") {
-                    column.1 = Order::Descending;
-                } else {
-                    self.take("ASC");
-                }
-                if self.take(")") {
-                    break;
-                }
-                self.expect(",")?;
-            }
-        }
-        Ok(())
-    }
-
-    fn next_is(&self, keyword: &str) -> bool {
-        self.tokens.first().is_some_and(|token| token.is(keyword))
-    }
-
-    fn take(&mut self, keyword: &str) -> bool {
-        let is_next = self.next_is(keyword);
-        if is_next {
-            self.tokens = &self.tokens[1..];
-        }
-        is_next
-    }
-
-    fn next(&mut self, expected: &str) -> Result<&'t Token<'a>, Fault> {
-        let (first, rest) = self
-            .tokens
-            .split_first()
-            .ok_or_else(|| self.fault(expected))?;
-        self.tokens = rest;
-        Ok(first)
-    }
-
-    fn expect(&mut self, keyword: &str) -> Result<(), Fault> {
-        if self.take(keyword) {
-            Ok(())
-        } else {
-            Err(self.fault(&format!("`{keyword}`")))
-        }
-    }
-
-    fn name(&mut self) -> Result<&'t Token<'a>, Fault> {
-        match self.tokens.first().map(|token| token.kind) {
-            Some(Kind::Word | Kind::Quoted) => self.next("a name"),
-            Some(Kind::Text | Kind::Parameter | Kind::Symbol) | None => Err(self.fault("a name")),
-        }
-    }
-
-    fn named(&mut self) -> Result<String, Fault> {
-        Ok(self
-            .name()?
-            .name()
-            .expect("words and quoted names are names"))
-    }
-
-    fn fault(&self, expected: &str) -> Fault {
-        match self.tokens.first() {
-            Some(token) => (
-                token.at.start,
-                format!("{expected} is expected before `{}`", token.text),
-            ),
-            None => (
-                self.end,
-                format!("{expected} is expected before the end of the statement"),
-            ),
-        }
     }
 }
 
@@ -416,10 +173,10 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
         match table.column(&column.name) {
             None => differences.push((
                 column.name.as_str(),
-                format!("is missing; the plugin writes {wanted}"),
+                format!("is missing; it should be {wanted}"),
             )),
             Some(live) if live.kind != wanted => {
-                let difference = format!("is {}; the plugin writes {wanted}", live.kind);
+                let difference = format!("is {}; it should be {wanted}", live.kind);
                 differences.push((column.name.as_str(), difference));
             }
             Some(live) if live.is_static => {
@@ -431,10 +188,7 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
     }
     for name in table.primary_key() {
         if !target.columns.iter().any(|column| column.name == name) {
-            differences.push((
-                name,
-                "is in the primary key, but the plugin does not write it".into(),
-            ));
+            differences.push((name, "is in the primary key, but is not written".into()));
         }
     }
     if target.operation == Operation::Delete {
@@ -445,6 +199,59 @@ fn column_differences<'a>(target: &'a Target, table: &'a Table) -> Vec<(&'a str,
         }
     }
     differences
+}
+
+impl Schema {
+    /// What a store's tables lack of this schema, a line for each.
+    pub fn differences(&self, live: &[Table]) -> Vec<String> {
+        let mut differences = Vec::new();
+        for table in &self.tables {
+            let name = &table.name;
+            let Some(live) = live.iter().find(|live| live.name == *name) else {
+                differences.push(format!("{name}: there is no such table"));
+                continue;
+            };
+            for column in &table.columns {
+                let (name, wanted) = (format!("{name}.{}", column.name), &column.kind);
+                match live.column(&column.name) {
+                    None => differences.push(format!("{name}: is missing; it should be {wanted}")),
+                    Some(live) if live.kind != *wanted => {
+                        differences
+                            .push(format!("{name}: is {}; it should be {wanted}", live.kind));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if live.partition != table.partition || live.clustering != table.clustering {
+                differences.push(format!(
+                    "{name}: the primary key is another one, or its order is"
+                ));
+            }
+        }
+        differences
+    }
+
+    /// The statements that add columns which a store's tables lack.
+    pub fn additions(&self, keyspace: &str, live: &[Table]) -> Vec<String> {
+        let both = self
+            .tables
+            .iter()
+            .filter_map(|table| Some((table, live.iter().find(|live| live.name == table.name)?)));
+        let mut statements = Vec::new();
+        for (table, live) in both {
+            let is_missing = |column: &&Column| live.column(&column.name).is_none();
+            for column in table.columns.iter().filter(is_missing) {
+                let [keyspace, table, name] =
+                    [keyspace, &table.name, &column.name].map(token::quote);
+                let fixed = if column.is_static { " STATIC" } else { "" };
+                statements.push(format!(
+                    "ALTER TABLE {keyspace}.{table} ADD {name} {}{fixed}",
+                    column.kind
+                ));
+            }
+        }
+        statements
+    }
 }
 
 #[cfg(test)]

@@ -1,23 +1,16 @@
-//! Statements, and the writing of a batch: units in flight, what is acknowledged, what is refused.
+//! The writing of a batch: units in flight, what is acknowledged, what is refused.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use scylla::client::session::Session;
-use scylla::serialize::SerializationError;
-use scylla::serialize::row::{RowSerializationContext, SerializeRow};
-use scylla::serialize::writers::RowWriter;
-use scylla::statement::batch::{Batch, BatchStatement, BatchType};
-use scylla::statement::prepared::PreparedStatement;
 use tokio::task::JoinSet;
 
-use super::plan::{Plan, UNIT_ROWS_MAX, Unit};
+use super::plan::{Plan, Unit};
 use super::session::{self, Failure};
+use super::statement::{Statement, Values};
 use super::{Config, Consistency};
-use crate::message::WriteTime;
-use crate::row::{Cell, Cells, Key, Operation, Target, Transformed};
-use crate::sink::schema::{self, check_name, token};
-use crate::sink::{Error, Refused};
+use crate::row::{Key, Target, Transformed};
+use crate::sink::{Error, Refused, schema};
 
 /// A request of many rows takes as much of the window as this many of one row: 8 of the former in
 /// flight and 64 of the latter are what a node serves best.
@@ -40,14 +33,6 @@ pub(super) struct Writer {
 struct Prepared {
     keys: Vec<Key>,
     statements: Vec<Arc<Statement>>,
-}
-
-/// The statement of a target.
-struct Statement {
-    prepared: PreparedStatement,
-    operation: Operation,
-    /// By size, made when first needed: making one clones the statement for each row.
-    batches: Vec<OnceLock<Batch>>,
 }
 
 /// The batch in work, kept after an error so that only what is missing is written again.
@@ -90,7 +75,8 @@ impl Writer {
             let pipeline = self.config.pipeline.as_deref().unwrap_or("PIPELINE");
             Error::Schema(format!(
                 "the tables of keyspace `{keyspace}` in {} are not those that the plugin writes:\n\
-                 {difference}`host schema apply {pipeline}` makes the tables and columns that are missing",
+                 {difference}`host schema apply {pipeline}` makes what is missing; what is of another \
+                 type must be dropped first",
                 self.config.store(),
             ))
         })?;
@@ -102,18 +88,13 @@ impl Writer {
         let consistency = self.config.consistency.unwrap_or(by_replicas);
         let mut statements = Vec::new();
         for target in &self.targets {
-            let text = statement_text(&self.config, target)?;
-            let prepared = session.prepare(text).await;
-            let mut prepared = prepared.map_err(|error| {
-                Failure::of(&self.config, &error.into()).into_error(&self.config)
-            })?;
-            prepared.set_is_idempotent(true);
-            prepared.set_consistency(session::driver_consistency(consistency));
-            statements.push(Arc::new(Statement {
-                prepared,
-                operation: target.operation,
-                batches: (0..=UNIT_ROWS_MAX).map(|_| OnceLock::new()).collect(),
-            }));
+            let statement = Statement::prepare(
+                &session,
+                &self.config,
+                target,
+                session::driver_consistency(consistency),
+            );
+            statements.push(Arc::new(statement.await?));
         }
         Ok(self.prepared.insert(Prepared { keys, statements }))
     }
@@ -257,37 +238,6 @@ fn is_overwhelmed(error: &Error) -> bool {
     }
 }
 
-fn statement_text(config: &Config, target: &Target) -> Result<String, Error> {
-    check_name("table", &target.table)?;
-    for column in &target.columns {
-        check_name("column", &column.name)?;
-    }
-    let table = format!(
-        "{}.{}",
-        token::quote(&config.keyspace),
-        token::quote(&target.table)
-    );
-    let names: Vec<_> = target
-        .columns
-        .iter()
-        .map(|column| token::quote(&column.name))
-        .collect();
-    Ok(match target.operation {
-        Operation::Upsert => {
-            let ttl = config
-                .ttl
-                .map(|ttl| format!("TTL {} AND ", ttl.max(Duration::from_secs(1)).as_secs()));
-            let (names, values) = (names.join(", "), vec!["?"; names.len()].join(", "));
-            let ttl = ttl.unwrap_or_default();
-            format!("INSERT INTO {table} ({names}) VALUES ({values}) USING {ttl}TIMESTAMP ?")
-        }
-        Operation::Delete => {
-            let key = names.join(" = ? AND ");
-            format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {key} = ?")
-        }
-    })
-}
-
 /// One unit on its way.
 struct Attempt {
     config: Arc<Config>,
@@ -303,12 +253,11 @@ impl Attempt {
     /// those to blame are refused.
     async fn write(&self) -> Result<Vec<Refused>, Error> {
         let unit = &self.plan.units[self.index];
-        let rows: Vec<_> = self
-            .plan
-            .rows(unit)
+        let (rows, order) = (&self.batch.rows[unit.rows], self.plan.rows(unit));
+        let bound = order
             .iter()
-            .map(|&row| self.row(unit, row))
-            .collect();
+            .map(|&row| self.statement.bound(rows, row as usize));
+        let rows: Vec<_> = bound.collect();
         let reason = match self.send(&rows).await {
             Ok(()) => return Ok(Vec::new()),
             Err(Failure::Store(error)) => return Err(error),
@@ -334,77 +283,8 @@ impl Attempt {
         Ok(refused)
     }
 
-    fn row(&self, unit: &Unit, row: u32) -> Values<'_> {
-        let (rows, row) = (&self.batch.rows[unit.rows], row as usize);
-        Values {
-            cells: rows.cells(row),
-            write_time: rows.write_times[row],
-            operation: self.statement.operation,
-            message: rows.sources[row] as usize,
-        }
-    }
-
     async fn send(&self, rows: &[Values<'_>]) -> Result<(), Failure> {
-        let statement = &*self.statement;
-        let sent = if let [row] = rows {
-            self.session.execute_unpaged(&statement.prepared, row).await
-        } else {
-            let batch = statement.batches[rows.len()].get_or_init(|| {
-                let prepared = BatchStatement::PreparedStatement(statement.prepared.clone());
-                let mut batch =
-                    Batch::new_with_statements(BatchType::Unlogged, vec![prepared; rows.len()]);
-                batch.set_is_idempotent(true);
-                if let Some(consistency) = statement.prepared.get_consistency() {
-                    batch.set_consistency(consistency);
-                }
-                batch
-            });
-            self.session.batch(batch, rows).await
-        };
-        sent.map(|_| ())
-            .map_err(|error| Failure::of(&self.config, &error))
-    }
-}
-
-/// A row as it is bound: its cells are sent as they are, with the write time beside them.
-#[derive(Clone)]
-struct Values<'a> {
-    cells: Cells<'a>,
-    write_time: WriteTime,
-    operation: Operation,
-    message: usize,
-}
-
-impl SerializeRow for Values<'_> {
-    fn serialize(
-        &self,
-        _: &RowSerializationContext<'_>,
-        row: &mut RowWriter<'_>,
-    ) -> Result<(), SerializationError> {
-        let write_time = self.write_time.to_be_bytes();
-        let set = |row: &mut RowWriter<'_>, cell: &[u8]| {
-            row.make_cell_writer()
-                .set_value(cell)
-                .map(|_| ())
-                .map_err(SerializationError::new)
-        };
-        if self.operation == Operation::Delete {
-            set(row, &write_time)?;
-        }
-        for cell in self.cells.clone() {
-            match cell {
-                Cell::Value(cell) => set(row, cell)?,
-                Cell::Null => drop(row.make_cell_writer().set_null()),
-                Cell::Unset => drop(row.make_cell_writer().set_unset()),
-            }
-        }
-        if self.operation == Operation::Upsert {
-            set(row, &write_time)?;
-        }
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        false
+        let sent = self.statement.send(&self.session, rows).await;
+        sent.map_err(|error| Failure::of(&self.config, &error))
     }
 }

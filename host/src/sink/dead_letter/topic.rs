@@ -12,6 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
@@ -158,23 +159,27 @@ impl Topic {
                 .map(|(_, code)| code),
             Err(fault) => Some(fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         };
+        let Some(code) = code.filter(|code| *code != RDKafkaErrorCode::TopicAlreadyExists) else {
+            return Ok(());
+        };
+        // Who may not make topics may still write into one, and the in-process broker makes them
+        // when asked about them.
+        let metadata = admin.inner().fetch_metadata(Some(&self.topic), CREATE_MAX);
+        let is_there =
+            |topic: &MetadataTopic| topic.name() == self.topic && topic.error().is_none();
+        if metadata.is_ok_and(|metadata| metadata.topics().iter().any(is_there)) {
+            return Ok(());
+        }
         match code {
-            // A broker that makes no topics on request (the in-process one) makes them on sending.
-            None
-            | Some(RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnsupportedFeature) => {
-                Ok(())
-            }
-            Some(
-                code @ (RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::ClusterAuthorizationFailed),
-            ) => {
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed => {
                 let reason = format!("{code}; make the topic yourself, with unlimited retention");
                 Err(Error::Refused {
                     store: self.store(),
                     reason,
                 })
             }
-            Some(code) => Err(error(code.to_string())),
+            _ => Err(error(code.to_string())),
         }
     }
 

@@ -155,15 +155,42 @@ fn every_difference_is_told() {
             &[("name", CqlType::Text), ("age", CqlType::Int)],
         ),
     ];
-    expect![[r"
+    expect![[r#"
         Differences:
-          plays.name: is text; the plugin writes blob
+          plays.name: is text; it should be blob
           plays.owner: is static: rows would overwrite each other's
-          plays.tags: is frozen<list<text>>; the plugin writes text
-          plays.mood: is missing; the plugin writes int
-          plays.At: is in the primary key, but the plugin does not write it
+          plays.tags: is frozen<list<text>>; it should be text
+          plays.mood: is missing; it should be int
+          plays.At: is in the primary key, but is not written
           nothing: there is no such table
           people.age: is not in the primary key, by which the plugin deletes rows
-    "]]
-    .assert_eq(&format!("Differences:\n{}", keys(&targets, &tables).unwrap_err()));
+    "#]]
+    .assert_eq(&format!(
+        "Differences:\n{}",
+        keys(&targets, &tables).unwrap_err()
+    ));
+}
+
+#[test]
+fn what_a_store_lacks_is_told_and_added() {
+    let schema = Schema::parse(SCHEMA).unwrap();
+    assert_eq!(schema.differences(&schema.tables), [""; 0]);
+    let live = "CREATE TABLE x.plays (name text, hour text, \"At\" timestamp, extra int,
+        PRIMARY KEY ((name, hour), \"At\"))";
+    let live = Schema::parse(live).unwrap().tables;
+    let expected = [
+        "plays.hour: is text; it should be timestamp",
+        "plays.tags: is missing; it should be frozen<list<text>>",
+        "plays.owner: is missing; it should be text",
+        "plays.tempo: is missing; it should be float",
+        "plays: the primary key is another one, or its order is",
+        "people: there is no such table",
+    ];
+    assert_eq!(schema.differences(&live), expected);
+    let expected = [
+        r#"ALTER TABLE "x"."plays" ADD "tags" frozen<list<text>>"#,
+        r#"ALTER TABLE "x"."plays" ADD "owner" text STATIC"#,
+        r#"ALTER TABLE "x"."plays" ADD "tempo" float"#,
+    ];
+    assert_eq!(schema.additions("x", &live), expected);
 }

@@ -1,0 +1,132 @@
+//! Which pipeline's tables a verb is about, and where they are.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::query::did_you_mean;
+use crate::sink::{self, cassandra, sqlite};
+use crate::{config, query};
+
+/// A store of tables, as `--sink` names it.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Cassandra,
+    Sqlite(PathBuf),
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("sqlite:") {
+            Some(directory) if !directory.is_empty() => Ok(Self::Sqlite(directory.into())),
+            None if text == "cassandra" => Ok(Self::Cassandra),
+            Some(_) | None => Err("expected cassandra or sqlite:DIR".to_owned()),
+        }
+    }
+}
+
+/// Where the tables are.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Place {
+    /// Cassandra nodes to begin with [default: localhost:9042]
+    #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',')]
+    cassandra: Vec<String>,
+    /// Where the tables are: cassandra, or sqlite:DIR [default: cassandra]
+    #[arg(long, value_name = "cassandra|sqlite:DIR")]
+    sink: Option<Kind>,
+    /// The keyspace of the tables [default: the pipeline's]
+    #[arg(long)]
+    keyspace: Option<String>,
+}
+
+impl Place {
+    /// This place, where it says something, and else the other one.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            cassandra: if self.cassandra.is_empty() {
+                other.cassandra
+            } else {
+                self.cassandra
+            },
+            sink: self.sink.or(other.sink),
+            keyspace: self.keyspace.or(other.keyspace),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.sink.clone().unwrap_or(Kind::Cassandra)
+    }
+
+    /// The keyspace of a pipeline's tables.
+    pub(super) fn keyspace(&self, file: &config::File) -> String {
+        self.keyspace
+            .clone()
+            .unwrap_or_else(|| file.cassandra.keyspace.clone())
+    }
+
+    pub(super) fn cassandra(&self, file: &config::File) -> Result<cassandra::Reader, sink::Error> {
+        let mut config = cassandra::Config::new(self.keyspace(file));
+        config.pipeline = Some(file.name.clone());
+        let points = if self.cassandra.is_empty() {
+            file.cassandra.contact_points.clone()
+        } else {
+            Some(self.cassandra.clone())
+        };
+        if let Some(points) = points {
+            config.contact_points = points;
+        }
+        config
+            .local_datacenter
+            .clone_from(&file.cassandra.local_datacenter);
+        cassandra::Reader::open(&config)
+    }
+
+    pub(super) fn sqlite(
+        &self,
+        directory: &Path,
+        file: &config::File,
+        schema: &str,
+    ) -> sqlite::Config {
+        sqlite::Config {
+            directory: directory.to_owned(),
+            keyspace: self.keyspace(file),
+            schema: schema.to_owned(),
+        }
+    }
+
+    /// The store, to be asked.
+    pub(super) fn open(&self, file: &config::File, schema: &str) -> anyhow::Result<query::Store> {
+        Ok(match self.kind() {
+            Kind::Cassandra => query::Store::Cassandra(self.cassandra(file)?),
+            Kind::Sqlite(directory) => {
+                let config = self.sqlite(&directory, file, schema);
+                // Asking must not make an empty file of a mistyped directory.
+                anyhow::ensure!(
+                    config.path().is_file(),
+                    "there is no {}",
+                    config.path().display()
+                );
+                query::Store::Sqlite(sqlite::Reader::open(&config)?)
+            }
+        })
+    }
+}
+
+/// The carried pipeline of a name, and its configuration.
+pub(super) fn pipeline(
+    name: &str,
+) -> anyhow::Result<(&'static sluice_bundled::Pipeline, config::File)> {
+    let Some(carried) = sluice_bundled::pipeline(name) else {
+        let known: Vec<_> = sluice_bundled::PIPELINES
+            .iter()
+            .map(|known| known.name.to_owned())
+            .collect();
+        anyhow::bail!(
+            "there is no pipeline `{name}`{}",
+            did_you_mean(name, &known)
+        );
+    };
+    let file = config::File::parse(&format!("{name}/pipeline.toml (carried)"), carried.config)?;
+    Ok((carried, file))
+}

@@ -1,0 +1,173 @@
+//! Dead letters in topics, read back as whoever mends them would.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use expect_test::expect;
+use host::embedded::Broker;
+use host::message::{Batch, Message};
+use host::row::{Rejected, Stage, Transformed};
+use host::sink::Letters;
+use host::sink::dead_letter::{Origin, Topic};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message as _};
+
+/// How long letters may take on a machine that is busy with other tests.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A batch of which two messages are rejected; the second came back from the dead letters before.
+fn batch() -> Arc<Transformed> {
+    let mut batch = Batch::new("plays".into());
+    let headers = b"\0\x02\0\0\0\x01a\0\0\0\x02hi\0\0\0\x0esluice.attempt\0\0\0\x012";
+    let messages = [
+        (5, Some(&b"ada"[..]), Some(&b"not JSON"[..]), &b""[..]),
+        (6, None, None, &headers[..]),
+    ];
+    for (offset, key, value, headers) in messages {
+        batch.push(&Message {
+            partition: 3,
+            offset,
+            timestamp: 1_772_467_200_000,
+            key,
+            value,
+            headers,
+        });
+    }
+    batch.stamp(|_, timestamp| Some(timestamp * 1_000));
+    let letter = |message: usize| Rejected {
+        message,
+        stage: Stage::Transform,
+        code: "unknown_song".into(),
+        reason: format!("song {message} is not known"),
+    };
+    let rejected = (0..2).map(letter).collect();
+    Arc::new(Transformed {
+        batch,
+        rows: vec![],
+        written: 0,
+        rejected,
+        filtered: vec![],
+    })
+}
+
+fn keep(letters: &mut Topic, batch: &Arc<Transformed>) {
+    letters.start(batch, &batch.rejected);
+    let until = Instant::now() + WAIT_MAX;
+    loop {
+        match letters.poll(Duration::from_millis(100)) {
+            Some(kept) => return kept.unwrap(),
+            None => assert!(
+                Instant::now() < until,
+                "keeping takes longer than {WAIT_MAX:?}"
+            ),
+        }
+    }
+}
+
+/// The letters in a topic, in order of their keys: key, value, time and headers.
+fn letters_in(brokers: &str, topic: &str, count: usize) -> String {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("group.id", topic)
+        .set("auto.offset.reset", "earliest");
+    let consumer: BaseConsumer = config.create().unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    let until = Instant::now() + WAIT_MAX;
+    let mut letters = Vec::new();
+    while letters.len() < count {
+        assert!(
+            Instant::now() < until,
+            "{} of {count} letters after {WAIT_MAX:?}",
+            letters.len()
+        );
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else {
+            continue;
+        };
+        let message = message.unwrap();
+        let text = |part: Option<&[u8]>| part.map(|part| String::from_utf8(part.to_vec()).unwrap());
+        let (key, value) = (text(message.key()), text(message.payload()));
+        let mut letter = format!("{key:?} {value:?} {:?}\n", message.timestamp().to_millis());
+        for header in message.headers().unwrap().iter() {
+            letter += &format!("  {}: {}\n", header.key, text(header.value).unwrap());
+        }
+        letters.push(letter);
+    }
+    letters.sort();
+    letters.concat()
+}
+
+fn check(brokers: &str, topic: &str) {
+    let origin = Origin {
+        name: "spotify".into(),
+        version: "0.1.0".into(),
+        digest: "ab12".into(),
+    };
+    let mut letters = Topic::open(brokers, topic, &BTreeMap::new(), origin).unwrap();
+    keep(&mut letters, &batch());
+    expect![[r#"
+        None None Some(1772467200000)
+          a: hi
+          __connect.errors.topic: plays
+          __connect.errors.partition: 3
+          __connect.errors.offset: 6
+          __connect.errors.connector.name: spotify
+          __connect.errors.stage: transform
+          __connect.errors.exception.class.name: unknown_song
+          __connect.errors.exception.message: song 1 is not known
+          sluice.plugin.version: 0.1.0
+          sluice.plugin.digest: ab12
+          sluice.write_time: 1772467200000000
+          sluice.attempt: 3
+        Some("ada") Some("not JSON") Some(1772467200000)
+          __connect.errors.topic: plays
+          __connect.errors.partition: 3
+          __connect.errors.offset: 5
+          __connect.errors.connector.name: spotify
+          __connect.errors.stage: transform
+          __connect.errors.exception.class.name: unknown_song
+          __connect.errors.exception.message: song 0 is not known
+          sluice.plugin.version: 0.1.0
+          sluice.plugin.digest: ab12
+          sluice.write_time: 1772467200000000
+          sluice.attempt: 1
+    "#]]
+    .assert_eq(&letters_in(brokers, &format!("{topic}.dlq"), 2));
+}
+
+#[test]
+fn letters_say_what_was_refused_and_why() {
+    let broker = Broker::start("plays", 1).unwrap();
+    check(&broker.brokers(), "plays");
+}
+
+#[test]
+#[cfg(feature = "servers")]
+fn a_real_broker_keeps_them_for_ever() {
+    use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+    use rdkafka::client::DefaultClientContext;
+    let brokers = std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".into());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let topic = format!("letters-{}", since.as_nanos());
+    check(&brokers, &topic);
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .create()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let letters = format!("{topic}.dlq");
+    let resources = [ResourceSpecifier::Topic(&letters)];
+    let described = runtime.block_on(admin.describe_configs(&resources, &AdminOptions::new()));
+    let described = described.unwrap().remove(0).unwrap();
+    assert_eq!(
+        described.get("retention.ms").unwrap().value.as_deref(),
+        Some("-1")
+    );
+    runtime
+        .block_on(admin.delete_topics(&[&letters], &AdminOptions::new()))
+        .unwrap();
+}
