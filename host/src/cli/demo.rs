@@ -15,6 +15,7 @@ use super::run::{self, assemble};
 use crate::embedded::Broker;
 use crate::pipeline::{self, Control};
 use crate::telemetry::{Format, Progress, grouped};
+use crate::sink::sqlite;
 use crate::worker::Ended;
 use crate::{config, produce, query};
 
@@ -102,11 +103,29 @@ fn greet(args: &Args, pipeline: &str, topic: &str, keyspace: &str) {
 #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
 fn show_first_rows(args: &Args, carried: &sluice_bundled::Pipeline, after: Duration) {
     println!("first rows after {:.1} s:", after.as_secs_f64());
-    match query::sample(carried, &args.dir) {
+    match sample(carried, args) {
         Ok(rows) => println!("{rows}"),
         // The work goes on, and the commands at the end show the rows.
         Err(error) => tracing::warn!(%error, "the first rows cannot be shown"),
     }
+}
+
+/// How much of the first rows fits a terminal.
+const ROWS_SHOWN: usize = 5;
+const COLUMNS_SHOWN: usize = 6;
+
+/// The corner of what the query `sample` answers.
+fn sample(carried: &sluice_bundled::Pipeline, args: &Args) -> anyhow::Result<String> {
+    let queries = query::parse(carried.queries)?;
+    let keyspace = config::File::parse(carried.name, carried.config)?.cassandra.keyspace;
+    let bound = query::find(&queries, "sample")?.bind(&[], &keyspace)?;
+    let directory = args.dir.clone();
+    let config = sqlite::Config { directory, keyspace, schema: carried.schema.to_owned() };
+    let mut answer = query::Store::Sqlite(sqlite::Reader::open(&config)?).ask(&bound)?;
+    answer.columns.truncate(COLUMNS_SHOWN);
+    answer.rows.truncate(ROWS_SHOWN);
+    answer.rows.iter_mut().for_each(|row| row.truncate(COLUMNS_SHOWN));
+    Ok(query::render(&answer, query::Format::Table))
 }
 
 #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
