@@ -18,9 +18,9 @@ pub mod plugin;
 pub mod sink;
 pub mod source;
 
+pub mod pipeline;
 pub mod retry;
 pub mod worker;
-pub mod pipeline;
 
 pub mod config;
 pub mod embedded;
