@@ -161,7 +161,9 @@ impl Group {
         let deadline = Instant::now() + REVOKE_WAIT_MAX;
         // An older commit that arrived after this one would take the group back.
         let _: Option<Result<(), RDKafkaErrorCode>> = self.answer(REVOKE_WAIT_MAX);
-        let due = self.state().due(|partition| partitions.contains(&partition));
+        let due = self
+            .state()
+            .due(|partition| partitions.contains(&partition));
         if due.is_empty() {
             return;
         }
@@ -250,8 +252,10 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 impl ConsumerContext for Group {
     fn rebalance(&self, consumer: &Consumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions: BTreeSet<i32> = list.elements().iter().map(|e| e.partition()).collect();
-        let is_cooperative =
-            matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let is_cooperative = matches!(
+            consumer.rebalance_protocol(),
+            RebalanceProtocol::Cooperative
+        );
         let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             tracing::info!(?partitions, "partitions assigned");
             self.state().pending.extend(&partitions);
