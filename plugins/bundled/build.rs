@@ -106,12 +106,7 @@ fn name(folder: &Path) -> Result<&str, Box<dyn Error>> {
 }
 
 /// A pipeline as an element of the constant.
-fn entry(
-    root: &Path,
-    folder: &Path,
-    modules: &Path,
-    out: &Path,
-) -> Result<String, Box<dyn Error>> {
+fn entry(root: &Path, folder: &Path, modules: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let name = name(folder)?;
     let cql = root.join("cql").join(name);
     let config = folder.join("pipeline.toml");
@@ -138,7 +133,10 @@ fn entry(
     for (lookup, options) in lookups.into_iter().flatten() {
         let path = options.get("path").and_then(toml::Value::as_str);
         let path = path.ok_or_else(|| format!("{}: {lookup} has no path", config.display()))?;
-        let copy = copied(&folder.join(path), &out.join(format!("{name}.lookup.{lookup}")))?;
+        let copy = copied(
+            &folder.join(path),
+            &out.join(format!("{name}.lookup.{lookup}")),
+        )?;
         writeln!(text, "            ({lookup:?}, include_bytes!({copy:?})),")?;
     }
     text += "        ],\n    },\n";
