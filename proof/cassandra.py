@@ -8,6 +8,7 @@ import struct
 ERROR, READY, RESULT = 0x00, 0x02, 0x08
 ROWS = 2
 HAS_MORE_PAGES, GLOBAL_TABLE = 0x02, 0x01
+HAS_WARNINGS = 0x08
 LOCAL_ONE = 0x0A
 PAGE_ROWS = 5000
 
@@ -36,8 +37,10 @@ class Cassandra:
 
     def _ask(self, opcode, body):
         self.socket.sendall(struct.pack(">BBhBi", 4, 0, 0, opcode, len(body)) + body)
-        _version, _flags, _stream, opcode, size = struct.unpack(">BBhBi", self._receive(9))
+        _version, flags, _stream, opcode, size = struct.unpack(">BBhBi", self._receive(9))
         answer = self._receive(size)
+        if flags & HAS_WARNINGS:
+            answer = _without_warnings(answer)
         if opcode == ERROR:
             code, length = struct.unpack_from(">ih", answer)
             raise OSError(f"Cassandra: {answer[6:6 + length].decode()} (0x{code:04x})")
@@ -76,6 +79,14 @@ class Cassandra:
                 yield tuple(row)
             if page is None:
                 return
+
+
+def _without_warnings(answer):
+    """What follows the list of texts that an answer may begin with."""
+    at = 2
+    for _ in range(struct.unpack_from(">H", answer)[0]):
+        at += 2 + struct.unpack_from(">H", answer, at)[0]
+    return answer[at:]
 
 
 def _columns(answer):

@@ -5,6 +5,7 @@
 //! is trimmed or case-folded, on neither side.
 
 mod csv;
+mod error;
 
 use std::hash::BuildHasher;
 
@@ -12,6 +13,8 @@ use hashbrown::DefaultHashBuilder;
 use sha2::{Digest, Sha256};
 
 use crate::row::{Column, CqlType, push_cell, text};
+
+pub use error::Error;
 
 /// Reference data that a plugin declares: `lookup` of `wit/plugin.wit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,58 +38,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { header: true }
-    }
-}
-
-/// Why a file is no reference data. Lines count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// It is not a CSV file as RFC 4180 has it.
-    #[error("{file}, line {line}: {reason}")]
-    Malformed {
-        /// Which file.
-        file: String,
-        /// The line in which the fault lies.
-        line: usize,
-        /// What is wrong there.
-        reason: String,
-    },
-    /// A declared column is not in it.
-    #[error("{file} has no column `{column}`{hint}")]
-    NoColumn {
-        /// Which file.
-        file: String,
-        /// The column that the plugin declares.
-        column: String,
-        /// A column that may be meant, as the end of a sentence, or nothing.
-        hint: String,
-    },
-    /// A cell is not of the declared type.
-    #[error("{file}, line {line}, column `{column}`: {cell:?} is not of type {}", kind.name())]
-    Cell {
-        /// Which file.
-        file: String,
-        /// The line in which the row begins.
-        line: usize,
-        /// Which column.
-        column: String,
-        /// The declared type.
-        kind: CqlType,
-        /// What stands there, cut short.
-        cell: String,
-    },
-    /// It is larger than what the index can address.
-    #[error("{file} takes more than {} GiB", BLOB_BYTES_MAX >> 30)]
-    TooLarge {
-        /// Which file.
-        file: String,
-    },
-}
-
-impl Error {
-    /// Waiting mends no file.
-    pub fn is_transient(&self) -> bool {
-        false
     }
 }
 
@@ -331,17 +282,18 @@ impl Lookup {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the lower bits of a hash, masked anyway"
-)]
-fn first_slot(hash: u64, mask: usize) -> usize {
-    hash as usize & mask
+/// Both halves of a hash: where its search begins, and its tag.
+fn halves(hash: u64) -> (u32, u32) {
+    let [a, b, c, d, tag @ ..] = hash.to_le_bytes();
+    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(tag))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper half of a hash")]
+fn first_slot(hash: u64, mask: usize) -> usize {
+    halves(hash).0 as usize & mask
+}
+
 fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32
+    halves(hash).1
 }
 
 /// Where the columns are in each record.

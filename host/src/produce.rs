@@ -37,6 +37,9 @@ const TELL_EVERY: u64 = 1000;
 /// An error of whoever reads the lookups.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Gives the cells of a lookup's column.
+pub type Lookups<'a> = dyn Fn(&str, &str) -> Result<Vec<String>, BoxError> + 'a;
+
 /// How many messages go where, and how fast.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -158,7 +161,7 @@ impl Error {
 pub fn run(
     description: &Description,
     plan: &Plan,
-    lookups: &dyn Fn(&str, &str) -> Result<Vec<String>, BoxError>,
+    lookups: &Lookups<'_>,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, Error> {
@@ -231,7 +234,10 @@ impl Pace {
         let (step, total) = match plan.rate {
             None => {
                 let (size, every) = (people, description.every);
-                (Step::Bursts { size, every }, Some(size * description.bursts))
+                (
+                    Step::Bursts { size, every },
+                    Some(size * description.bursts),
+                )
             }
             Some(rate) if rate > 0.0 => (Step::Rate(rate), None),
             Some(_) => (Step::AtOnce, None),

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::name_and_file;
 use crate::produce::{self, BROKERS, BoxError, Description, PARTITIONS, Plan};
 
 /// How often progress is shown.
@@ -61,7 +59,7 @@ pub struct Args {
     #[arg(long)]
     keyed: bool,
     /// Reference data, instead of the pipeline's sample
-    #[arg(long, value_name = "NAME=FILE.csv", value_parser = lookup)]
+    #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
     lookup: Vec<(String, PathBuf)>,
     /// How batches are compressed, instead of as the pipeline says
     #[arg(long, value_parser = ["none", "gzip", "snappy", "lz4", "zstd"])]
@@ -87,15 +85,6 @@ fn number(text: &str, max: f64) -> Result<f64, String> {
     Err(format!("not between 0 and {max}"))
 }
 
-fn lookup(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-            Ok((name.to_owned(), path.into()))
-        }
-        _ => Err("say it as NAME=FILE.csv".to_owned()),
-    }
-}
-
 /// What of `pipeline.toml` matters here.
 #[derive(Deserialize)]
 struct Pipeline {
@@ -110,12 +99,7 @@ struct Pipeline {
 #[expect(clippy::print_stdout, reason = "the report is there to be read")]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (pipeline, description) = pipeline(&args)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // Twice ends at once: the second finds the flag that the first has set.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, stop.clone())?;
-        signal_hook::flag::register(signal, stop.clone())?;
-    }
+    let stop = super::exit_flag()?;
     let plan = plan(&args, pipeline.topic);
     let mut progress = Progress::new(plan.count);
     let report = produce::run(
@@ -192,15 +176,31 @@ fn print(message: &[u8]) {
 
 /// The cells of a lookup's column: of the file that is given, else of the pipeline's sample.
 fn cells(args: &Args, lookup: &str, column: &str) -> Result<Vec<String>, BoxError> {
-    let given = args.lookup.iter().find(|(name, _)| name == lookup);
-    let bytes = match given {
-        Some((_, path)) => std::fs::read(path).map_err(|e| anyhow!("{}: {e}", path.display()))?,
-        None => sluice_bundled::pipeline(&args.pipeline)
-            .and_then(|carried| carried.lookups.iter().find(|(name, _)| *name == lookup))
-            .map(|(_, bytes)| bytes.to_vec())
-            .ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?,
-    };
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    if let Some((_, path)) = args.lookup.iter().find(|(name, _)| name == lookup) {
+        let bytes = std::fs::read(path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        return column_of(&bytes, column);
+    }
+    let carried = sluice_bundled::pipeline(&args.pipeline);
+    let carried = carried.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
+    sample_cells(carried, lookup, column)
+}
+
+/// The cells of a column of a carried lookup.
+///
+/// # Errors
+/// If the pipeline carries no such lookup, or that has no such column.
+pub fn sample_cells(
+    carried: &sluice_bundled::Pipeline,
+    lookup: &str,
+    column: &str,
+) -> Result<Vec<String>, BoxError> {
+    let sample = carried.lookups.iter().find(|(name, _)| *name == lookup);
+    let (_, bytes) = sample.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
+    column_of(bytes, column)
+}
+
+fn column_of(bytes: &[u8], column: &str) -> Result<Vec<String>, BoxError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::Reader::from_reader(bytes);
     let place = reader.headers()?.iter().position(|header| header == column);
     let place = place.ok_or_else(|| anyhow!("there is no column `{column}`"))?;
@@ -238,7 +238,9 @@ impl Progress {
             return;
         }
         self.shown = Some(Instant::now());
-        let of = self.total.map_or(String::new(), |total| format!(" of {total}"));
+        let of = self
+            .total
+            .map_or(String::new(), |total| format!(" of {total}"));
         let rate = rate_of(sent, self.began.elapsed());
         self.write(&format!("\r{sent}{of} messages, {rate:.0}/s\x1b[K"));
     }

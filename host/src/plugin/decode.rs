@@ -3,14 +3,17 @@
 //! A message is read in one pass and nothing is allocated for it. It is refused as a whole or
 //! decoded as a whole; what was appended for a refused one is taken back.
 
+mod cell;
+mod escape;
 mod json;
 
 use std::mem;
 
-use crate::row::{CqlType, text};
+use crate::row::CqlType;
 
 use super::description::Field;
-use json::{Fault, Number, Parser, Text, Token};
+use cell::{push_number, push_text};
+use json::{Fault, Parser, Token};
 
 /// Values of many messages in one block, as `packed` of `wit/plugin.wit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,8 @@ enum State {
     Value,
     /// A value of another type: what it is instead.
     Wrong(&'static str),
+    /// Its parent is no object.
+    Orphan,
 }
 
 /// Decodes messages.
@@ -178,7 +183,11 @@ impl Decoder {
                     ));
                 }
                 State::Wrong(found) => {
-                    let reason = format!("`{name}` is {found}, not {}", kind.name());
+                    let reason = format!("`{name}` is {found}, which is no {}", kind.name());
+                    return Err(refusal("wrong_type", &reason));
+                }
+                State::Orphan => {
+                    let reason = format!("`{name}` is not there: its parent is no object");
                     return Err(refusal("wrong_type", &reason));
                 }
                 State::Absent | State::Value => {}
@@ -219,9 +228,10 @@ impl Reader<'_> {
     fn message(&mut self, parser: &mut Parser<'_>) -> Result<bool, Fault> {
         let token = parser.value()?;
         let is_object = matches!(token, Token::Object);
-        match token {
-            Token::Object => self.members(0, parser)?,
-            other => parser.skip(&other)?,
+        if is_object {
+            self.members(0, parser)?;
+        } else {
+            parser.skip(&token)?;
         }
         parser.end()?;
         Ok(is_object)
@@ -285,7 +295,7 @@ impl Reader<'_> {
                 self.decoder.nodes[child].field,
                 matches!(token, Token::Object | Token::Null),
             ) {
-                self.decoder.states[field] = State::Wrong("inside of what is no object");
+                self.decoder.states[field] = State::Orphan;
             }
         }
     }
@@ -315,84 +325,14 @@ impl Reader<'_> {
             self.decoder.states[field] = State::Wrong(match token {
                 Token::Null => "null",
                 Token::Boolean(_) => "a boolean",
-                Token::Number(_) => "another number",
-                Token::Text(_) => "another text",
+                Token::Number(_) => "a number",
+                Token::Text(_) => "a text",
                 Token::Object => "an object",
                 Token::Array => "an array",
             });
         }
         Ok(())
     }
-}
-
-/// Appends a number as a cell; `false` if it is none of the type.
-fn push_number(kind: CqlType, number: &Number<'_>, cell: &mut Vec<u8>) -> bool {
-    let pushed = match kind {
-        CqlType::Tinyint => number.integer(|value: i8| cell.extend(value.to_be_bytes())),
-        CqlType::Smallint => number.integer(|value: i16| cell.extend(value.to_be_bytes())),
-        CqlType::Int => number.integer(|value: i32| cell.extend(value.to_be_bytes())),
-        CqlType::Bigint | CqlType::Timestamp => {
-            number.integer(|value: i64| cell.extend(value.to_be_bytes()))
-        }
-        CqlType::Varint => {
-            (number.is_integral && text::parse(kind, number.text, cell)).then_some(())
-        }
-        CqlType::Float | CqlType::Double | CqlType::Decimal => {
-            text::parse(kind, number.text, cell).then_some(())
-        }
-        CqlType::Ascii
-        | CqlType::Text
-        | CqlType::Blob
-        | CqlType::Boolean
-        | CqlType::Date
-        | CqlType::Time
-        | CqlType::Uuid
-        | CqlType::Timeuuid
-        | CqlType::Inet
-        | CqlType::Duration => None,
-    };
-    pushed.is_some()
-}
-
-/// Appends a text as a cell; `false` if it is none of the type.
-fn push_text(
-    kind: CqlType,
-    token: Text,
-    cell: &mut Vec<u8>,
-    parser: &mut Parser<'_>,
-) -> Result<bool, Fault> {
-    let text = parser.text(token)?;
-    Ok(match kind {
-        CqlType::Text => {
-            cell.extend_from_slice(text.as_bytes());
-            true
-        }
-        // Not as `text::parse` has it: there a number is a timestamp too.
-        CqlType::Timestamp => match text::timestamp(text) {
-            Some(millis) => {
-                cell.extend(millis.to_be_bytes());
-                true
-            }
-            None => false,
-        },
-        CqlType::Ascii
-        | CqlType::Blob
-        | CqlType::Date
-        | CqlType::Time
-        | CqlType::Uuid
-        | CqlType::Timeuuid
-        | CqlType::Inet
-        | CqlType::Decimal
-        | CqlType::Duration => text::parse(kind, text, cell),
-        CqlType::Boolean
-        | CqlType::Tinyint
-        | CqlType::Smallint
-        | CqlType::Int
-        | CqlType::Bigint
-        | CqlType::Float
-        | CqlType::Double
-        | CqlType::Varint => false,
-    })
 }
 
 #[cfg(test)]

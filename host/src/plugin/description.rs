@@ -102,7 +102,7 @@ fn wants(flags: Wants) -> BTreeSet<&'static str> {
     ];
     let wanted = names
         .into_iter()
-        .filter(|(flag, _)| (flags.clone() & flag.clone()) == *flag);
+        .filter(|(flag, _)| (flags & *flag) == *flag);
     wanted.map(|(_, name)| name).collect()
 }
 
@@ -143,6 +143,24 @@ fn fault(description: &Description) -> Option<String> {
     if let Some(code) = codes.iter().find(|code| !is_name(code, 32, "_")) {
         return Some(format!("its code {code:?} is not [a-z0-9_]{{1,32}}"));
     }
+    names_fault(description)
+}
+
+/// What is wrong with the names that must be told apart.
+fn names_fault(description: &Description) -> Option<String> {
+    let Description {
+        fields,
+        lookups,
+        targets,
+        codes,
+        ..
+    } = description;
+    if targets
+        .iter()
+        .any(|target| target.table.is_empty() || target.columns.is_empty())
+    {
+        return Some("a target has no table or no columns".to_owned());
+    }
     let mut names: Vec<(&str, Vec<&str>)> = vec![
         (
             "the fields",
@@ -165,13 +183,6 @@ fn fault(description: &Description) -> Option<String> {
             .iter()
             .map(|lookup| columns("the columns of a lookup", &lookup.columns)),
     );
-    let of_targets = names.iter().skip(3).take(targets.len());
-    if of_targets.clone().any(|(_, names)| names.is_empty()) {
-        return Some("a target has no columns".to_owned());
-    }
-    if targets.iter().any(|target| target.table.is_empty()) {
-        return Some("a target has no table".to_owned());
-    }
     names.iter().find_map(|(whose, names)| {
         if names.len() > COLUMNS_MAX {
             return Some(format!("{whose} are more than {COLUMNS_MAX}"));

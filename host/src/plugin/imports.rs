@@ -106,11 +106,11 @@ impl World {
                 });
             }
             // Interfaces of types alone are not called.
-            let is_called = match item.ty {
-                ComponentItem::ComponentInstance(instance) => instance
-                    .exports(engine)
-                    .any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_))),
-                _ => true,
+            let is_called = if let ComponentItem::ComponentInstance(instance) = item.ty {
+                let mut items = instance.exports(engine);
+                items.any(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)))
+            } else {
+                true
             };
             if is_called {
                 imports.push(name.to_owned());

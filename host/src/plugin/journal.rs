@@ -48,19 +48,19 @@ impl Journal {
 
     /// Writes a line.
     pub(super) fn line(&mut self, level: Level, text: &str) {
-        let text = clean(text);
-        if level == Level::Error {
-            self.last_error = Some(text.clone());
-        }
         let (is_allowed, left_out) = self.admit(Instant::now());
         if left_out > 0 {
-            self.emit(
-                Level::Warn,
-                &format!("{left_out} lines were left out: at most {LINES_MAX} a second"),
-            );
+            let told = format!("{left_out} lines were left out: at most {LINES_MAX} a second");
+            self.emit(Level::Warn, &told);
         }
-        if is_allowed {
-            self.emit(level, &text);
+        if is_allowed || level == Level::Error {
+            let text = clean(text);
+            if is_allowed {
+                self.emit(level, &text);
+            }
+            if level == Level::Error {
+                self.last_error = Some(text);
+            }
         }
     }
 

@@ -201,7 +201,10 @@ impl Watch {
 
 fn settings(description: &Description, plan: &Plan) -> ClientConfig {
     let mut settings = ClientConfig::new();
-    let compression = plan.compression.as_ref().unwrap_or(&description.compression);
+    let compression = plan
+        .compression
+        .as_ref()
+        .unwrap_or(&description.compression);
     settings
         .set("client.id", "sluice-produce")
         .set("enable.idempotence", "true")

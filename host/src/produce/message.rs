@@ -9,7 +9,7 @@ use fake::faker::name::en::Name;
 use fake::rand::rngs::StdRng;
 use fake::rand::{RngExt, SeedableRng};
 
-use super::{BoxError, Description, Error, Plan, Value};
+use super::{Description, Error, Lookups, Plan, Value};
 
 /// After so many names in vain a number makes the next one new.
 const NAMES_TRIED_MAX: usize = 16;
@@ -62,7 +62,7 @@ impl Writer {
     pub(super) fn new(
         description: &Description,
         plan: &Plan,
-        lookups: &dyn Fn(&str, &str) -> Result<Vec<String>, BoxError>,
+        lookups: &Lookups<'_>,
     ) -> Result<Self, Error> {
         let mut rng = StdRng::seed_from_u64(plan.seed);
         let me = plan.me.as_ref().unwrap_or(&description.me);
@@ -185,11 +185,7 @@ impl Content {
     }
 }
 
-fn content(
-    member: &str,
-    value: &Value,
-    lookups: &dyn Fn(&str, &str) -> Result<Vec<String>, BoxError>,
-) -> Result<Content, Error> {
+fn content(member: &str, value: &Value, lookups: &Lookups<'_>) -> Result<Content, Error> {
     Ok(match value {
         Value::Person => Content::Person,
         Value::NowMs => Content::NowMs,

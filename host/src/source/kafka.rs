@@ -4,6 +4,7 @@
 //! note what is assigned and revoked; starts are resolved here, between two batches. What is written
 //! comes back through the [`Committer`], because only a member may commit.
 
+mod ask;
 mod commit;
 mod failure;
 mod group;
@@ -11,24 +12,25 @@ mod meta;
 mod native;
 mod settings;
 mod start;
+mod stop;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+pub use self::ask::{committed, members, partitions};
 pub use self::commit::Committer;
 use self::failure::Trouble;
 use self::group::{Consumer, Group, Progress};
 pub use self::meta::Meta;
 use self::native::Inbox;
+use self::start::Settled;
 pub use self::start::Start;
-use self::start::{Settled, Topic};
 use crate::checkpoint;
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Taken};
@@ -124,67 +126,6 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         settle_at: Instant::now(),
     };
     Ok((source, committer))
-}
-
-/// The topic's partitions, each with its first offset and the one after its last stable message.
-///
-/// # Errors
-/// When the brokers do not answer, or there is no such topic.
-pub fn partitions(config: &Config) -> Result<Vec<(i32, i64, i64)>, Error> {
-    let client = ask(&settings::client(config)?)?;
-    let topic = Topic {
-        client: &client,
-        brokers: &config.brokers,
-        topic: &config.topic,
-    };
-    let partitions = topic.partitions()?.into_iter();
-    partitions
-        .map(|partition| {
-            let (low, end) = topic.ends(partition)?;
-            Ok((partition, low, end))
-        })
-        .collect()
-}
-
-/// What the group has committed for each partition, whoever owns it; `None` = nothing.
-///
-/// # Errors
-/// As [`partitions`].
-pub fn committed(config: &Config) -> Result<Vec<(i32, Option<i64>)>, Error> {
-    let mut settings = settings::client(config)?;
-    settings.set("group.id", &config.group);
-    let client = ask(&settings)?;
-    let topic = Topic {
-        client: &client,
-        brokers: &config.brokers,
-        topic: &config.topic,
-    };
-    let commits = topic.commits(&topic.partitions()?)?.into_iter();
-    Ok(commits
-        .map(|(partition, offset, _)| (partition, offset))
-        .collect())
-}
-
-/// How many members the group has now.
-///
-/// # Errors
-/// When the brokers do not answer.
-pub fn members(config: &Config) -> Result<usize, Error> {
-    let client = ask(&settings::client(config)?)?;
-    let groups = client
-        .fetch_group_list(Some(&config.group), start::ASK_WAIT_MAX)
-        .map_err(|error| failure::of(error, &config.brokers, &config.topic))?;
-    Ok(groups
-        .groups()
-        .iter()
-        .map(|group| group.members().len())
-        .sum())
-}
-
-fn ask(settings: &ClientConfig) -> Result<BaseConsumer, Error> {
-    settings
-        .create()
-        .map_err(|error| Error::Settings(error.into()))
 }
 
 impl Kafka {
@@ -373,46 +314,6 @@ impl Kafka {
             inbox.advance();
         }
         (false, took)
-    }
-
-    /// Notes why a partition cannot go on. It stays ours, so that nobody else runs into the same.
-    fn stop(&mut self, partition: i32, wanted: i64, code: RDKafkaErrorCode) {
-        let consumer = self.inbox().consumer().clone();
-        let topic = self.topic.clone();
-        let error = match code {
-            RDKafkaErrorCode::AutoOffsetReset => {
-                let ends = consumer.fetch_watermarks(&topic, partition, start::ASK_WAIT_MAX);
-                let (low, high) = ends.unwrap_or((-1, -1));
-                Error::Gap {
-                    topic,
-                    partition,
-                    wanted,
-                    low,
-                    high,
-                }
-            }
-            RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression => Error::Corrupt {
-                topic,
-                partition,
-                offset: wanted,
-                source: Box::new(code),
-            },
-            // It mends itself, and librdkafka goes on where it was.
-            _ => {
-                let error = KafkaError::MessageConsumption(code);
-                let error = failure::of(error, &self.brokers, &topic);
-                self.found.extend(self.trouble.report(error).err());
-                return;
-            }
-        };
-        self.positions.remove(&partition);
-        let mut list = TopicPartitionList::new();
-        list.add_partition(&self.topic, partition);
-        if let Err(error) = consumer.pause(&list) {
-            tracing::debug!(%error, partition, "a stopped partition is still fetched");
-        }
-        self.inbox().discard(partition);
-        self.found.push(error);
     }
 
     fn report(&mut self) -> Result<(), Error> {

@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn batches_close_by_count_and_bytes() {
         let text = "aaaa\nbbbb\ncccc\ndd\n";
-        for (messages_max, bytes_max, batches) in [(16, 1000, 1), (2, 1000, 2), (16, 8, 2), (9, 1, 4)]
+        for (messages_max, bytes_max, batches) in
+            [(16, 1000, 1), (2, 1000, 2), (16, 8, 2), (9, 1, 4)]
         {
             let limits = Limits {
                 messages_max,

@@ -1,1 +1,341 @@
 //! Every limit and check of the plugin boundary, reached.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use host::message::{Batch, Message};
+use host::plugin::{Config, Error, Limits, Plugin};
+use host::row::{Key, Transformed};
+
+/// The misbehaving plugin's core module, built once.
+fn module() -> &'static [u8] {
+    static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        // Beside the target directory in use: cargo holds a lock on that.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("plugins");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .current_dir(root)
+            .args(["build", "--quiet", "--locked", "--profile", "plugin"]);
+        cargo.args([
+            "--package",
+            "misbehaving-plugin",
+            "--target",
+            "wasm32-unknown-unknown",
+        ]);
+        cargo.arg("--target-dir").arg(&target);
+        let leaking = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WRAPPER"];
+        for variable in leaking
+            .into_iter()
+            .chain(["RUSTC_WORKSPACE_WRAPPER", "CARGO_TARGET_DIR"])
+        {
+            cargo.env_remove(variable);
+        }
+        assert!(
+            cargo.status().unwrap().success(),
+            "the misbehaving plugin does not build"
+        );
+        let module: PathBuf = [
+            "wasm32-unknown-unknown",
+            "plugin",
+            "misbehaving_plugin.wasm",
+        ]
+        .iter()
+        .collect();
+        std::fs::read(target.join(module)).unwrap()
+    })
+}
+
+/// Small enough to be reached soon, large enough for what behaves.
+fn config() -> Config {
+    let limits = Limits {
+        memory_max: 32 << 20,
+        call_base: Duration::from_millis(300),
+        call_max: Duration::from_millis(500),
+        init_max: Duration::from_millis(500),
+        output_max: 4 << 20,
+        ..Limits::default()
+    };
+    Config {
+        limits,
+        filter_codes: ["dull".to_owned()].into(),
+        ..Config::default()
+    }
+}
+
+fn plugin() -> &'static Plugin {
+    static PLUGIN: OnceLock<Plugin> = OnceLock::new();
+    PLUGIN.get_or_init(|| Plugin::load("misbehaving.wasm", module(), &config()).unwrap())
+}
+
+fn apply(payloads: &[&str]) -> Transformed {
+    let key = Key {
+        partition: vec![0],
+        clustering: vec![],
+    };
+    let mut instance = plugin().instance(vec![key.clone(), key], vec![]).unwrap();
+    let mut batch = Batch::new("faults".into());
+    for (offset, payload) in (0..).zip(payloads) {
+        let value = Some(payload.as_bytes());
+        batch.push(&Message {
+            partition: 0,
+            offset,
+            timestamp: 1,
+            key: None,
+            value,
+            headers: b"",
+        });
+    }
+    batch.stamp(|_, timestamp| Some(timestamp));
+    instance.apply(batch).unwrap()
+}
+
+/// A message among others that behave: its code, if it was rejected. The others are written.
+fn fate(payload: &str) -> (Option<String>, String, Transformed) {
+    const OTHERS: usize = 10;
+    let mut payloads = vec!["fine"; OTHERS];
+    payloads.insert(6, payload);
+    let transformed = apply(&payloads);
+    let rejected: Vec<_> = transformed.rejected.iter().collect();
+    assert!(
+        rejected.iter().all(|rejected| rejected.message == 6),
+        "{payload}: {rejected:?}"
+    );
+    let written = transformed.rows[0]
+        .sources
+        .iter()
+        .filter(|source| **source != 6)
+        .count();
+    assert_eq!(written, OTHERS, "{payload}");
+    assert_eq!(transformed.conservation_gap(), 0, "{payload}");
+    let rejected = rejected.first();
+    let (code, reason) = rejected.map_or((None, ""), |it| (Some(it.code.to_string()), &*it.reason));
+    (code, reason.to_owned(), transformed.clone())
+}
+
+#[test]
+fn each_fault_is_told_by_its_code_and_spares_the_others() {
+    let check = |payload: &str, code: &str, reason: &str| {
+        let (found, told, _) = fate(payload);
+        assert_eq!(found.as_deref(), Some(code), "{payload}: {told}");
+        assert!(
+            told.contains(reason),
+            "{payload}: {told:?} does not say {reason:?}"
+        );
+    };
+    check("trap", "trap", "unreachable");
+    check("loop", "deadline", "interrupt");
+    check("hoard", "memory", "");
+    check("stack", "stack", "call stack exhausted");
+    check("flood", "output", "too much data");
+    check("lookup", "trap", "lookup 0 is not declared");
+    check("short", "bad_answer", "message 0 has no outcome");
+    check("twice", "bad_answer", "message 0 has two outcomes");
+    check("two rejections", "bad_answer", "two outcomes");
+    check("bad code", "bad_answer", "no code 9");
+    check("bad target", "bad_answer", "no target 9");
+    check("bad source", "bad_answer", "message 1000000 of 1");
+    check("no source", "bad_answer", "1 rows with 0 sources");
+    check("bad lengths", "bad_answer", "do not fit their bytes");
+    check("negative length", "bad_answer", "do not fit their bytes");
+    check("arity", "bad_row", "2 cells, not 3");
+    check("empty row", "bad_row", "no count");
+    check("cut row", "bad_row", "ends before column `number`");
+    check("long cell", "bad_row", "ends within column `id`");
+    check("odd length", "bad_row", "`id` has a length of -256");
+    check("width", "bad_row", "`number`: 3 bytes that are no int");
+    check("utf8", "bad_row", "`note`: 1 bytes that are no text");
+    check("null key", "bad_key", "`id` is of the key and has no value");
+    check("empty key", "bad_key", "is empty");
+    check("long key", "bad_key", "65536 bytes");
+    check("large row", "row_too_large", "more than 1048576");
+    check("same key", "duplicate_row", "");
+    check("good and bad", "bad_row", "`number`");
+    check("reject", "odd", "éé");
+}
+
+#[test]
+fn what_is_right_is_written_or_filtered() {
+    let check = |payload: &str, rows: &[usize], filtered: Option<&str>| {
+        let (code, _, transformed) = fate(payload);
+        assert_eq!(code, None, "{payload}");
+        let ours = transformed
+            .rows
+            .iter()
+            .map(|rows| rows.sources.iter().filter(|it| **it == 6).count());
+        assert_eq!(ours.collect::<Vec<_>>(), rows, "{payload}");
+        let code = transformed.filtered.first().map(|filtered| &*filtered.code);
+        assert_eq!(code, filtered, "{payload}");
+    };
+    check("fine", &[1], None);
+    check("log bomb", &[1], None);
+    check("two rows", &[2], None);
+    check("two tables", &[1, 1], None);
+    check("filter", &[0], Some("odd"));
+    check("reject as filter", &[0], Some("dull"));
+}
+
+#[test]
+fn all_of_a_batch_may_fail() {
+    let transformed = apply(&["trap"; 20]);
+    assert_eq!(
+        (transformed.rejected.len(), transformed.rows.len()),
+        (20, 0)
+    );
+    let reason = &fate("reject").1;
+    assert_eq!(reason.len(), 1_024, "a reason is cut short");
+}
+
+#[test]
+fn a_start_that_fails_says_why() {
+    let check = |init: &str, want: &str| {
+        let config = Config {
+            config: init.to_owned(),
+            ..config()
+        };
+        let told = Plugin::load("misbehaving.wasm", module(), &config)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains(want),
+            "{init}: {told:?} does not say {want:?}"
+        );
+    };
+    check("trap", "cannot be started: init: ");
+    check("loop", "interrupt");
+    check("lookup", "lookups are not there yet");
+    check("name", "\"Not A Name\" is not [a-z0-9-]");
+    check(
+        "{\"a\":1}",
+        "refuses its configuration: {\"a\":1} is not to my taste",
+    );
+}
+
+#[test]
+fn what_is_no_plugin_is_refused_with_the_reason() {
+    let other = |version: &str, import: &str| {
+        format!(
+            "(component {import} (instance $i) (export \"sluice:plugin/transform@{version}\" (instance $i)))"
+        )
+    };
+    let check = |name: &str, bytes: &[u8], want: &str| {
+        let told = Plugin::load(name, bytes, &Config::default())
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains(want), "{told:?} does not say {want:?}");
+    };
+    check(
+        "a.wasm",
+        b"",
+        "neither a WebAssembly component nor a core module",
+    );
+    check(
+        "a.wasm",
+        b"(module)",
+        "neither a WebAssembly component nor a core module",
+    );
+    check("a.wat", b"(module)", "sluice:plugin/transform@0.1.0");
+    check("a.wat", b"(module", "cannot be made into a component");
+    check(
+        "a.wat",
+        b"(component)",
+        "it does not export sluice:plugin/transform@0.1.0",
+    );
+    check(
+        "a.wat",
+        other("0.2.0", "").as_bytes(),
+        "version 0.2.0 of the contract, this host runs 0.1.0",
+    );
+    check(
+        "a.wat",
+        other("0.1.0", "").as_bytes(),
+        "there is no function `init`",
+    );
+    let import = "(import \"wasi:http/types@0.2.0\" (instance))";
+    check(
+        "a.wat",
+        other("0.1.0", import).as_bytes(),
+        "imports wasi:http/types@0.2.0",
+    );
+    let import = "(import \"sluice:plugin/log@0.3.0\" (instance))";
+    check("a.wat", other("0.1.0", import).as_bytes(), "version 0.3.0");
+    let limits = Limits {
+        component_max: 10,
+        ..Limits::default()
+    };
+    let told = Plugin::load(
+        "a.wasm",
+        module(),
+        &Config {
+            limits,
+            ..Config::default()
+        },
+    );
+    assert!(matches!(
+        told,
+        Err(Error::Limit {
+            what: "component",
+            max: 10,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_compiled_component_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("compiled");
+    let config = Config {
+        cache: Some(cache.clone()),
+        ..config()
+    };
+    let load = || {
+        Plugin::load("misbehaving.wasm", module(), &config)
+            .unwrap()
+            .card()
+    };
+    let (first, second) = (load(), load());
+    assert!(first.compile_ms.is_some() && second.compile_ms.is_none());
+    // What is not ours to trust, or is no component, is compiled again.
+    let file = std::fs::read_dir(&cache)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::write(file, b"something else").unwrap();
+    assert!(load().compile_ms.is_some());
+}
+
+/// Any language: a core module with plain names that wants WASI preview 1 for printing and random
+/// numbers. Its `init` refuses every configuration.
+const PREVIEW_1: &str = r#"(module
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "init") (param i32 i32) (result i32)
+    (drop (call $random (i32.const 64) (i32.const 8)))
+    (drop (call $clock (i32.const 0) (i64.const 0) (i32.const 72)))
+    (i32.store (i32.const 80) (i32.const 96))
+    (i32.store (i32.const 84) (i32.const 6))
+    (drop (call $write (i32.const 2) (i32.const 80) (i32.const 1) (i32.const 88)))
+    (i32.store8 (i32.const 16) (i32.const 1))
+    (i32.store (i32.const 20) (i32.const 96))
+    (i32.store (i32.const 24) (i32.const 5))
+    (i32.const 16))
+  (func (export "transform") (param i32) (result i32) (unreachable))
+  (data (i32.const 96) "never\n"))"#;
+
+#[test]
+fn a_core_module_with_wasi_preview_1_is_wrapped_and_runs() {
+    let told = Plugin::load("any.wat", PREVIEW_1.as_bytes(), &config()).unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "the plugin refuses its configuration: never"
+    );
+}

@@ -1,12 +1,15 @@
 //! Sources and checkpoints against brokers: the one within, and with feature `servers` a real one.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where it fails, in its helpers too"
+)]
+
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use host::embedded::Broker;
 use host::message::{Batch, NO_TIMESTAMP, Span};
-use host::produce::{self, Plan};
 use host::source::kafka::{self, Committer, Config, Kafka, Start};
 use host::source::{Change, Error, Limits, Source, Taken};
 use rdkafka::config::ClientConfig;
@@ -74,7 +77,9 @@ impl Member {
     /// A turn of a worker whose rows are written at once.
     fn turn(&mut self, limits: Limits) -> Batch {
         let mut batch = Batch::new(TOPIC.into());
-        let taken = self.source.take(&mut batch, limits, Duration::from_millis(20));
+        let taken = self
+            .source
+            .take(&mut batch, limits, Duration::from_millis(20));
         match taken {
             Ok(taken) => assert_ne!(taken, Taken::End),
             Err(error) => self.errors.push(error),
@@ -146,7 +151,9 @@ fn all_is_read_in_order_and_committed() {
     while assigned.len() < 4 {
         assert!(Instant::now() < deadline);
         let mut batch = Batch::new(TOPIC.into());
-        source.take(&mut batch, Limits::default(), Duration::from_millis(20)).unwrap();
+        source
+            .take(&mut batch, Limits::default(), Duration::from_millis(20))
+            .unwrap();
         assert!(batch.is_empty());
         assigned.extend(source.changes());
     }
@@ -219,7 +226,9 @@ fn a_group_starts_where_it_is_told_and_only_once() {
         config.start = start;
         let mut member = Member::join(&config);
         member.turns("joining", |member| member.owned.len() == 3);
-        let committed: Vec<_> = (0..3).map(|partition| (partition, Some(expected))).collect();
+        let committed: Vec<_> = (0..3)
+            .map(|partition| (partition, Some(expected)))
+            .collect();
         assert_eq!(kafka::committed(&config).unwrap(), committed, "{start:?}");
     }
 }
@@ -236,7 +245,11 @@ fn limits_close_a_batch_and_the_rest_comes_next() {
     };
     while member.read.len() < 100 {
         let batch = member.turn(limits);
-        assert!(batch.len() <= 30 && batch.bytes_len() <= 20, "{}", batch.len());
+        assert!(
+            batch.len() <= 30 && batch.bytes_len() <= 20,
+            "{}",
+            batch.len()
+        );
         member.record(&batch);
     }
     assert!(member.read.iter().map(|(_, offset)| *offset).eq(0..100));
@@ -256,8 +269,13 @@ fn whole(config: &Config) {
     let headers = OwnedHeaders::new()
         .insert(header("a", Some("1")))
         .insert(header("b", None::<&str>));
-    let full = BaseRecord::<str, str>::to(&config.topic).partition(0).key("key");
-    let full = full.payload("value").headers(headers).timestamp(1_772_467_200_000);
+    let full = BaseRecord::<str, str>::to(&config.topic)
+        .partition(0)
+        .key("key");
+    let full = full
+        .payload("value")
+        .headers(headers)
+        .timestamp(1_772_467_200_000);
     producer.send(full).unwrap();
     let bare = || BaseRecord::<str, str>::to(&config.topic).partition(0);
     producer.send(bare()).unwrap();
@@ -287,7 +305,10 @@ fn whole(config: &Config) {
         1_772_467_200_000,
     );
     assert_eq!(found[0], full);
-    assert_eq!((&found[1].0, &found[1].1, found[1].2.len()), (&None, &None, 0));
+    assert_eq!(
+        (&found[1].0, &found[1].1, found[1].2.len()),
+        (&None, &None, 0)
+    );
     assert_ne!(found[1].3, NO_TIMESTAMP);
     assert_eq!((&found[2].0, &found[2].1), (&Some(vec![]), &Some(vec![])));
 }
@@ -338,79 +359,12 @@ fn the_end_of_a_partition_counts_with_once() {
         member.owned.get(&0) == Some(&10) && member.owned.get(&1) == Some(&0)
     });
     member.committer.commit_now().unwrap();
-    assert_eq!(kafka::committed(&config).unwrap(), [(0, Some(10)), (1, Some(0))]);
+    assert_eq!(
+        kafka::committed(&config).unwrap(),
+        [(0, Some(10)), (1, Some(0))]
+    );
 }
 
-fn description() -> produce::Description {
-    let text = r#"
-        people = 3
-        me = "Ada"
-        every = "1ms"
-        bursts = 5
-        compression = "gzip"
-        members = [
-            { name = "name", value = "person" },
-            { name = "title", value = "titles.name" },
-            { name = "at", value = "now_ms" },
-        ]
-    "#;
-    toml::from_str(text).unwrap()
-}
-
-fn sample(plan: &Plan) -> produce::Report {
-    let titles = |_: &str, _: &str| Ok(vec!["One".to_owned(), "Two".to_owned()]);
-    let stop = AtomicBool::new(false);
-    let mut told = 0;
-    let report = produce::run(&description(), plan, &titles, &stop, &mut |sent| told = sent);
-    let report = report.unwrap();
-    assert_eq!(told, report.sent);
-    report
-}
-
-#[test]
-fn samples_arrive_as_planned() {
-    let broker = Broker::start(TOPIC, 4).unwrap();
-    let config = config(&broker.brokers(), TOPIC, "group");
-    let plan = Plan {
-        brokers: broker.brokers(),
-        topic: TOPIC.to_owned(),
-        ..Plan::default()
-    };
-    let keyed = Plan {
-        keyed: true,
-        ..plan.clone()
-    };
-    let fast = Plan {
-        rate: Some(0.0),
-        count: Some(5000),
-        bad: 12,
-        unknown_percent: 10.0,
-        ..plan.clone()
-    };
-    assert_eq!(sample(&plan).sent, 20);
-    assert_eq!(sample(&keyed).sent, 20);
-    let report = sample(&fast);
-    assert_eq!((report.sent, report.bad), (5000, 12));
-    assert!((300..700).contains(&report.unknown), "{}", report.unknown);
-
-    let mut member = Member::join(&config);
-    let (mut keys, mut bad) = (BTreeMap::<Vec<u8>, BTreeSet<i32>>::new(), 0);
-    let deadline = Instant::now() + PATIENCE;
-    while member.read.len() < 5040 {
-        assert!(Instant::now() < deadline, "{:?}", member.errors);
-        for message in member.turn(Limits::default()).messages() {
-            let value = message.value.unwrap();
-            let value = serde_json::from_slice::<serde_json::Value>(value);
-            bad += usize::from(!value.is_ok_and(|value| value["at"].is_number()));
-            if let Some(key) = message.key {
-                keys.entry(key.to_vec()).or_default().insert(message.partition);
-            }
-        }
-    }
-    assert_eq!(bad, 12);
-    assert_eq!(keys.len(), 4);
-    assert!(keys.values().all(|partitions| partitions.len() == 1));
-}
-
+mod samples;
 #[cfg(feature = "servers")]
 mod servers;

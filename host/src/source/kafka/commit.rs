@@ -1,12 +1,13 @@
 //! The way back: offsets that were written, committed by the member that owns them.
 
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::group::Consumer;
+use super::group::{self, Consumer};
 use crate::message::{Span, WriteTime};
 
 /// How often offsets are committed.
@@ -83,14 +84,17 @@ impl Committer {
             return Err("the group was left before".into());
         };
         let deadline = Instant::now() + COMMIT_WAIT_MAX;
-        let group = consumer.context();
+        let context = consumer.context();
         // One may be on its way that knows less, so it is asked again until nothing is left.
-        while group
+        while context
             .send(consumer.clone())
             .map_err(|error| error.to_string())?
         {
             let wait = deadline.saturating_duration_since(Instant::now());
-            match group.answer(wait) {
+            match context.answer(wait) {
+                Some(Err(error)) if group::is_passing(error) && !wait.is_zero() => {
+                    thread::sleep(group::COMMIT_AGAIN);
+                }
                 Some(answer) => {
                     self.note(answer);
                     answer.map_err(|error| error.to_string())?;

@@ -16,9 +16,9 @@ pub(super) fn of(error: KafkaError, brokers: &str, topic: &str) -> Error {
             topic: topic.to_owned(),
             brokers: brokers.to_owned(),
         },
-        Some(RDKafkaErrorCode::InconsistentGroupProtocol) => Error::Settings(
-            "the group has members of another program; take another --group".into(),
-        ),
+        Some(RDKafkaErrorCode::InconsistentGroupProtocol) => {
+            Error::Settings("the group has members of another program; take another --group".into())
+        }
         _ if is_fatal => Error::Settings(Box::new(error)),
         _ => Error::Broker {
             brokers: brokers.to_owned(),

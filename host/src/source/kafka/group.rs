@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -22,6 +23,9 @@ use crate::source::Change;
 
 /// How long a partition's new owner may be kept waiting for our last commit.
 const REVOKE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How soon a commit is tried again that came while the group changed.
+pub(super) const COMMIT_AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) type Consumer = BaseConsumer<Group>;
 
@@ -157,17 +161,31 @@ impl Group {
         let deadline = Instant::now() + REVOKE_WAIT_MAX;
         // An older commit that arrived after this one would take the group back.
         let _: Option<Result<(), RDKafkaErrorCode>> = self.answer(REVOKE_WAIT_MAX);
-        let due = self.state().due(|partition| partitions.contains(&partition));
+        let due = self
+            .state()
+            .due(|partition| partitions.contains(&partition));
         if due.is_empty() {
             return;
         }
-        let wait = deadline.saturating_duration_since(Instant::now());
-        let answer = native::Commit::send(consumer, &self.list(&due))
-            .and_then(|commit| commit.poll(wait).transpose());
-        match answer {
-            Ok(Some(())) => {}
-            Ok(None) => tracing::warn!("no answer to the commit of revoked partitions in time"),
-            Err(error) => tracing::warn!(%error, "revoked partitions were not committed"),
+        let list = self.list(&due);
+        loop {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            let answer = native::Commit::send(consumer, &list)
+                .and_then(|commit| commit.poll(wait).transpose());
+            match answer {
+                Ok(Some(())) => return,
+                Err(error) if is_passing(error) && Instant::now() < deadline => {
+                    thread::sleep(COMMIT_AGAIN);
+                }
+                Ok(None) => {
+                    tracing::warn!("no answer to the commit of revoked partitions in time");
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "revoked partitions were not committed");
+                    return;
+                }
+            }
         }
     }
 
@@ -186,6 +204,19 @@ impl Group {
             }
         }
     }
+}
+
+/// Whether a commit was refused only because the group, or who coordinates it, is changing: librdkafka
+/// joins again by itself, and then the same commit is taken.
+pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::RebalanceInProgress
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+    )
 }
 
 impl ClientContext for Group {
@@ -221,8 +252,10 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 impl ConsumerContext for Group {
     fn rebalance(&self, consumer: &Consumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions: BTreeSet<i32> = list.elements().iter().map(|e| e.partition()).collect();
-        let is_cooperative =
-            matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let is_cooperative = matches!(
+            consumer.rebalance_protocol(),
+            RebalanceProtocol::Cooperative
+        );
         let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             tracing::info!(?partitions, "partitions assigned");
             self.state().pending.extend(&partitions);

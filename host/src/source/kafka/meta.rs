@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn what_may_stand_in_a_commit() {
-        let cases: &[(&[u8], Result<Option<WriteTime>, &str>)] = &[
+        type Case = (&'static [u8], Result<Option<WriteTime>, &'static str>);
+        let cases: &[Case] = &[
             (b"", Ok(None)),
             (br#"{"format":1}"#, Ok(None)),
             (br#"{"format":0,"w":7}"#, Ok(Some(7))),

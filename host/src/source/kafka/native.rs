@@ -318,9 +318,10 @@ impl<H> Drop for Commit<H> {
 }
 
 fn check(code: rd::rd_kafka_resp_err_t) -> Result<(), RDKafkaErrorCode> {
-    match code {
-        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        failed => Err(failed.into()),
+    if code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        Ok(())
+    } else {
+        Err(code.into())
     }
 }
 
