@@ -87,7 +87,8 @@ pub struct Assembled {
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
     let found = config::find(&args.plugin, args.config.as_deref(), own_name)?;
-    let plugin = Plugin::load(&found.name, &found.bytes, &plugin_config(&found)?)?;
+    let plugin = Plugin::load(&found.name, &found.bytes, &plugin_config(&found)?)
+        .with_context(|| args.plugin.clone())?;
     let lookups = lookups(args, &found, &plugin)?;
     let description = plugin.description();
     let (name, version) = (description.name.clone(), description.version.clone());
