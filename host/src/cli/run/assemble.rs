@@ -170,10 +170,8 @@ fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
         cache: config::cache_directory(),
         ..Default::default()
     };
-    Ok(Plugin::load(name, bytes, &config)?
-        .description()
-        .name
-        .clone())
+    let plugin = Plugin::load(name, bytes, &config).with_context(|| name.to_owned())?;
+    Ok(plugin.description().name.clone())
 }
 
 /// The plugin room's configuration.
