@@ -24,7 +24,10 @@ const OWNED: [(&str, &str); 9] = [
         "isolation.level",
         "rows of aborted transactions would be written",
     ),
-    ("enable.partition.eof", "in a batch, an end counts as a message"),
+    (
+        "enable.partition.eof",
+        "in a batch, an end counts as a message",
+    ),
 ];
 
 /// librdkafka's other name for `bootstrap.servers`.
