@@ -21,7 +21,12 @@ use crate::{config, telemetry};
 
 /// Kafka in, WebAssembly in the middle, Cassandra out.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,

@@ -1,12 +1,10 @@
-//! N workers of one pipeline, and what they must agree on: when to stop.
+//! N workers of one pipeline: their beginning and their end.
 //!
 //! A worker is a thread that opens its own source and sink. Everything here is about beginning and
 //! ending; what happens to a message is the worker's business.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,8 +15,7 @@ use crate::retry::Backoff;
 use crate::row::Key;
 use crate::sink;
 use crate::source::{self, Source};
-use crate::telemetry::Stalls;
-use crate::worker::{self, Ended, Error, Report, Rooms, Worker};
+use crate::worker::{self, Control, Ended, Error, Report, Rooms, Stalls, Worker};
 
 /// A source with the checkpoint that commits through it.
 pub type Opened = (Box<dyn Source>, Box<dyn Checkpoint>);
@@ -41,88 +38,6 @@ pub struct Plan {
     pub sink: Box<dyn Fn() -> Result<sink::Room, sink::Error> + Send + Sync>,
     /// How long workers may take to drain once told to stop.
     pub grace: Duration,
-}
-
-/// What all workers heed.
-pub struct Control {
-    stop: Arc<AtomicBool>,
-    grace_over: AtomicBool,
-    ends: Ends,
-}
-
-impl Control {
-    /// `stop` may be set by a signal; `ends` tells when `--once` is done.
-    pub fn new(stop: Arc<AtomicBool>, ends: Ends) -> Self {
-        Self {
-            stop,
-            grace_over: AtomicBool::new(false),
-            ends,
-        }
-    }
-
-    /// Asks every worker to drain and end.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether workers should drain and end.
-    pub fn is_stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Whether draining has taken so long that a batch in flight is given up.
-    pub fn is_grace_over(&self) -> bool {
-        self.grace_over.load(Ordering::Relaxed)
-    }
-
-    /// The ends that `--once` works up to.
-    pub fn ends(&self) -> &Ends {
-        &self.ends
-    }
-}
-
-/// The ends of all partitions as they stood at the start; none, if the work has no end.
-#[derive(Debug, Default)]
-pub struct Ends {
-    ends: Option<BTreeMap<i32, i64>>,
-    finished: Mutex<BTreeSet<i32>>,
-}
-
-impl Ends {
-    /// Ends by partition: the offset after the last message to read.
-    pub fn new(ends: BTreeMap<i32, i64>) -> Self {
-        Self {
-            ends: Some(ends),
-            finished: Mutex::default(),
-        }
-    }
-
-    /// Which of these positions have reached their ends and are not finished yet.
-    pub fn reached_by(&self, positions: &BTreeMap<i32, i64>) -> Vec<i32> {
-        let Some(ends) = &self.ends else {
-            return Vec::new();
-        };
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        let reached = positions.iter().filter(|&(partition, position)| {
-            ends.get(partition).is_some_and(|end| position >= end) && !finished.contains(partition)
-        });
-        reached.map(|(&partition, _)| partition).collect()
-    }
-
-    /// Notes that partitions are committed up to their ends.
-    pub fn finish(&self, partitions: &[i32]) {
-        if !partitions.is_empty() {
-            let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-            finished.extend(partitions);
-        }
-    }
-
-    /// Whether all partitions are committed up to their ends. Without ends: never.
-    pub fn is_finished(&self) -> bool {
-        let Some(ends) = &self.ends else { return false };
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        finished.len() == ends.len()
-    }
 }
 
 /// Reports that wait to be read before a worker waits for their reader.
@@ -179,7 +94,7 @@ fn attend(
         if control.is_stopping() {
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + grace);
             if Instant::now() >= deadline {
-                control.grace_over.store(true, Ordering::Relaxed);
+                control.end_grace();
             }
         }
     }
@@ -249,29 +164,5 @@ fn open_sink(
                 Ok(()) | Err(_) => std::thread::park_timeout(TICK),
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn once_is_done_when_every_partition_is() {
-        let ends = Ends::new([(0, 5), (1, 0)].into());
-        assert_eq!(ends.reached_by(&[(0, 4), (1, 0)].into()), [1]);
-        ends.finish(&[1]);
-        assert!(!ends.is_finished());
-        assert_eq!(ends.reached_by(&[(0, 7), (1, 0)].into()), [0]);
-        ends.finish(&[0]);
-        assert!(ends.is_finished());
-    }
-
-    #[test]
-    fn without_ends_nothing_is_ever_done() {
-        let ends = Ends::default();
-        assert!(ends.reached_by(&[(0, i64::MAX)].into()).is_empty());
-        ends.finish(&[0]);
-        assert!(!ends.is_finished());
     }
 }

@@ -160,6 +160,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it stops one partition only, and the others go on.
+    pub fn is_of_a_partition(&self) -> bool {
+        match self {
+            Self::Gap { .. } | Self::Corrupt { .. } | Self::Metadata { .. } => true,
+            Self::Broker { .. } | Self::NoTopic { .. } | Self::File { .. } | Self::Settings(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether waiting may mend it.
     pub fn is_transient(&self) -> bool {
         match self {

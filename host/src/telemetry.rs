@@ -4,10 +4,8 @@
 
 mod progress;
 
-use std::collections::BTreeMap;
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use std::io::IsTerminal;
-use std::time::Instant;
 
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets};
@@ -26,42 +24,15 @@ pub fn init(filter: &str) -> Result<(), ParseError> {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     if std::io::stderr().is_terminal() {
-        registry.with(log.with_target(false).with_filter(filter)).init();
+        registry
+            .with(log.with_target(false).with_filter(filter))
+            .init();
     } else {
-        registry.with(log.json().flatten_event(true).with_filter(filter)).init();
+        registry
+            .with(log.json().flatten_event(true).with_filter(filter))
+            .init();
     }
     Ok(())
-}
-
-/// What a worker waits for, told once when it begins and once when it ends.
-#[derive(Debug, Default)]
-pub struct Stalls {
-    since: BTreeMap<&'static str, (String, Instant)>,
-}
-
-impl Stalls {
-    /// A room does not get on. Logged only if that is new, or for another reason than before.
-    pub fn waits(&mut self, room: &'static str, reason: &dyn Display) {
-        let reason = reason.to_string();
-        match self.since.get_mut(room) {
-            Some((told, _)) if *told == reason => {}
-            Some((told, _)) => {
-                tracing::warn!(room, reason, "still waiting");
-                *told = reason;
-            }
-            None => {
-                tracing::warn!(room, reason, "waiting");
-                self.since.insert(room, (reason, Instant::now()));
-            }
-        }
-    }
-
-    /// A room gets on again.
-    pub fn goes_on(&mut self, room: &'static str) {
-        if let Some((_, since)) = self.since.remove(room) {
-            tracing::info!(room, waited_ms = since.elapsed().as_millis(), "going on");
-        }
-    }
 }
 
 /// A number with its thousands set apart: 1234567 as 1,234,567.

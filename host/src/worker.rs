@@ -4,6 +4,9 @@
 //! tries again, and the only one that waits; while it waits it keeps its membership of the group.
 
 mod clock;
+mod control;
+mod report;
+mod stalls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,16 +14,17 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{self, Checkpoint, Commit};
-use crate::message::{Batch, Span};
-use crate::pipeline::Control;
+use crate::message::Batch;
 use crate::plugin::{self, Instance};
 use crate::retry::Backoff;
-use crate::row::{Rows, Target, Transformed};
+use crate::row::{Target, Transformed};
 use crate::sink::{self, Written};
 use crate::source::{self, Change, Limits, Source, Taken};
-use crate::telemetry::Stalls;
 
 pub use clock::Clock;
+pub use control::{Control, Ends};
+pub use report::{Done, Report};
+pub use stalls::Stalls;
 
 /// How a worker goes about its batches.
 #[derive(Clone, Debug)]
@@ -49,39 +53,6 @@ pub struct Rooms {
     pub checkpoint: Box<dyn Checkpoint>,
     /// What the plugin declares, to prepare the sink again when the tables have changed.
     pub targets: Vec<Target>,
-}
-
-/// What a worker tells about its work.
-#[derive(Clone, Debug)]
-pub enum Report {
-    /// It has subscribed, loaded the plugin and prepared its statements.
-    Ready,
-    /// Messages were taken from the source.
-    Taken {
-        /// How many.
-        messages: usize,
-    },
-    /// A batch is durable.
-    Done(Done),
-}
-
-/// A durable batch.
-#[derive(Clone, Debug)]
-pub struct Done {
-    /// The offsets it covered.
-    pub spans: Vec<Span>,
-    /// How many messages have rows.
-    pub written: usize,
-    /// How many rows that were.
-    pub rows: usize,
-    /// How many messages were left out, by code.
-    pub filtered: Vec<(Arc<str>, usize)>,
-    /// How many messages became dead letters.
-    pub dead_letters: usize,
-    /// When its first message was taken.
-    pub began: Instant,
-    /// How long collecting, transforming and writing took.
-    pub phases: [Duration; 3],
 }
 
 /// How the work ended.
@@ -208,7 +179,11 @@ impl Worker {
                     self.pause(backoff.wait().min(SERVE_MAX))?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.lose(error)?;
+                    self.changes(&mut batch);
+                    continue;
+                }
             };
             self.stalls.goes_on("source");
             self.changes(&mut batch);
@@ -264,7 +239,7 @@ impl Worker {
             return Ok(Ended::Unfinished);
         };
         let phases = [collected, applied, started.elapsed() - applied];
-        let mut done = done(&transformed, outcome.dead_letters, began, phases);
+        let mut done = Done::of(&transformed, outcome.dead_letters, began, phases);
         if !self.config.keeps_letters {
             done.filtered
                 .extend(transformed.rejected.iter().map(|r| (r.code.clone(), 1)));
@@ -331,7 +306,7 @@ impl Worker {
         match self.rooms.source.serve() {
             Ok(()) => {}
             Err(error) if error.is_transient() => self.stalls.waits("source", &error),
-            Err(error) => return Err(error.into()),
+            Err(error) => self.lose(error)?,
         }
         for change in self.rooms.source.changes() {
             if let Change::Released { partition } = change {
@@ -339,6 +314,16 @@ impl Worker {
             }
             self.note(change);
         }
+        Ok(())
+    }
+
+    /// A partition that cannot go on is told of, and the others go on; work that should come to an
+    /// end would wait for it in vain.
+    fn lose(&mut self, error: source::Error) -> Result<(), Error> {
+        if !error.is_of_a_partition() || self.config.is_fatal_when_held {
+            return Err(error.into());
+        }
+        tracing::error!(%error, "a partition is stopped");
         Ok(())
     }
 
@@ -407,22 +392,4 @@ impl Worker {
 /// Whether a batch has neither messages nor offsets to commit.
 fn is_bare(batch: &Batch) -> bool {
     batch.is_empty() && batch.spans().is_empty()
-}
-
-fn done(batch: &Transformed, dead_letters: usize, began: Instant, phases: [Duration; 3]) -> Done {
-    let refused = dead_letters - batch.rejected.len();
-    let filtered = batch
-        .filtered
-        .iter()
-        .map(|f| (f.code.clone(), f.messages))
-        .collect();
-    Done {
-        spans: batch.spans().to_vec(),
-        written: batch.written - refused,
-        rows: batch.rows.iter().map(Rows::len).sum(),
-        filtered,
-        dead_letters,
-        began,
-        phases,
-    }
 }

@@ -33,7 +33,8 @@ fn bundle() -> Result<(), Box<dyn Error>> {
         .nth(2)
         .ok_or("this crate is not where it belongs, in plugins/bundled")?;
     for input in ["plugins", "wit", "cql", "data", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", root.join(input).display());
+        // Relative, so that another clone that shares the target directory is not taken for this one.
+        println!("cargo::rerun-if-changed=../../{input}");
     }
     let folders = pipelines(&root.join("plugins"))?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -41,7 +42,7 @@ fn bundle() -> Result<(), Box<dyn Error>> {
     let mut text =
         String::from("/// All of them, by name.\npub const PIPELINES: &[Pipeline] = &[\n");
     for folder in &folders {
-        text += &entry(root, folder, &modules)?;
+        text += &entry(root, folder, &modules, &out)?;
     }
     text += "];\n";
     fs::write(out.join("pipelines.rs"), text)?;
@@ -105,7 +106,7 @@ fn name(folder: &Path) -> Result<&str, Box<dyn Error>> {
 }
 
 /// A pipeline as an element of the constant.
-fn entry(root: &Path, folder: &Path, modules: &Path) -> Result<String, Box<dyn Error>> {
+fn entry(root: &Path, folder: &Path, modules: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let name = name(folder)?;
     let cql = root.join("cql").join(name);
     let config = folder.join("pipeline.toml");
@@ -121,7 +122,8 @@ fn entry(root: &Path, folder: &Path, modules: &Path) -> Result<String, Box<dyn E
         ("queries", "include_str", cql.join("queries.cql")),
         ("samples", "include_bytes", folder.join("samples.jsonl")),
     ] {
-        writeln!(text, "        {field}: {include}!({:?}),", present(&path)?)?;
+        let copy = copied(&path, &out.join(format!("{name}.{field}")))?;
+        writeln!(text, "        {field}: {include}!({copy:?}),")?;
     }
     text += "        lookups: &[\n";
     let parsed: toml::Table = fs::read_to_string(&config)?
@@ -131,18 +133,18 @@ fn entry(root: &Path, folder: &Path, modules: &Path) -> Result<String, Box<dyn E
     for (lookup, options) in lookups.into_iter().flatten() {
         let path = options.get("path").and_then(toml::Value::as_str);
         let path = path.ok_or_else(|| format!("{}: {lookup} has no path", config.display()))?;
-        writeln!(
-            text,
-            "            ({lookup:?}, include_bytes!({:?})),",
-            present(&folder.join(path))?
+        let copy = copied(
+            &folder.join(path),
+            &out.join(format!("{name}.lookup.{lookup}")),
         )?;
+        writeln!(text, "            ({lookup:?}, include_bytes!({copy:?})),")?;
     }
     text += "        ],\n    },\n";
     Ok(text)
 }
 
-/// A path, if its file is there.
-fn present(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let found = path.canonicalize();
-    Ok(found.map_err(|error| format!("{}: {error}", path.display()))?)
+/// A copy of a file: what is embedded is what this script has seen, whatever happens to the file.
+fn copied(from: &Path, to: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    fs::copy(from, to).map_err(|error| format!("{}: {error}", from.display()))?;
+    Ok(to.to_path_buf())
 }

@@ -13,10 +13,10 @@ use clap::Parser;
 use super::exit;
 use super::run::{self, assemble};
 use crate::embedded::Broker;
-use crate::pipeline::{self, Control};
-use crate::telemetry::{Format, Progress, grouped};
+use crate::pipeline;
 use crate::sink::sqlite;
-use crate::worker::Ended;
+use crate::telemetry::{Format, Progress, grouped};
+use crate::worker::{Control, Ended};
 use crate::{config, produce, query};
 
 /// What `host demo` takes.
@@ -53,7 +53,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let stop = super::exit_flag()?;
     let found = config::find::<anyhow::Error>(&args.pipeline, None, |name, _| Ok(name.into()))?;
-    let carried = found.carried.context("the demo is for the pipelines that the binary carries")?;
+    let carried = found
+        .carried
+        .context("the demo is for the pipelines that the binary carries")?;
     let keyspace = found.file.cassandra.keyspace.clone();
     clear(&args.dir, &keyspace)?;
     let topic = found.file.topic.as_str();
@@ -63,7 +65,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let control = Arc::new(Control::new(stop.clone(), assembled.ends));
 
     let settled = Arc::new(AtomicU64::new(0));
-    let description = found.file.produce.context("the pipeline does not say what to produce")?;
+    let description = found
+        .file
+        .produce
+        .context("the pipeline does not say what to produce")?;
     let me = description.me.clone();
     let plan = produce_plan(args, topic, &broker);
     let producer = spawn_producer(carried, description, plan, stop, settled.clone());
@@ -89,15 +94,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let ended = ended?;
     produced?;
     say_goodbye(args, carried.name, &me, &progress);
-    Ok(if ended == Ended::Drained { ExitCode::SUCCESS } else { exit::TEMPORARY.into() })
+    Ok(if ended == Ended::Drained {
+        ExitCode::SUCCESS
+    } else {
+        exit::TEMPORARY.into()
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
 fn greet(args: &Args, pipeline: &str, topic: &str, keyspace: &str) {
-    println!("sluice {}, the pipeline `{pipeline}`, embedded:", env!("CARGO_PKG_VERSION"));
-    println!("  in   topic `{topic}` of an in-process Kafka broker; sample messages, some of them bad");
+    println!(
+        "sluice {}, the pipeline `{pipeline}`, embedded:",
+        env!("CARGO_PKG_VERSION")
+    );
+    println!(
+        "  in   topic `{topic}` of an in-process Kafka broker; sample messages, some of them bad"
+    );
     println!("  by   {pipeline}.wasm, carried in this binary");
-    println!("  out  SQLite, {}", args.dir.join(format!("{keyspace}.db")).display());
+    println!(
+        "  out  SQLite, {}",
+        args.dir.join(format!("{keyspace}.db")).display()
+    );
 }
 
 #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
@@ -117,14 +134,23 @@ const COLUMNS_SHOWN: usize = 6;
 /// The corner of what the query `sample` answers.
 fn sample(carried: &sluice_bundled::Pipeline, args: &Args) -> anyhow::Result<String> {
     let queries = query::parse(carried.queries)?;
-    let keyspace = config::File::parse(carried.name, carried.config)?.cassandra.keyspace;
+    let keyspace = config::File::parse(carried.name, carried.config)?
+        .cassandra
+        .keyspace;
     let bound = query::find(&queries, "sample")?.bind(&[], &keyspace)?;
     let directory = args.dir.clone();
-    let config = sqlite::Config { directory, keyspace, schema: carried.schema.to_owned() };
+    let config = sqlite::Config {
+        directory,
+        keyspace,
+        schema: carried.schema.to_owned(),
+    };
     let mut answer = query::Store::Sqlite(sqlite::Reader::open(&config)?).ask(&bound)?;
     answer.columns.truncate(COLUMNS_SHOWN);
     answer.rows.truncate(ROWS_SHOWN);
-    answer.rows.iter_mut().for_each(|row| row.truncate(COLUMNS_SHOWN));
+    answer
+        .rows
+        .iter_mut()
+        .for_each(|row| row.truncate(COLUMNS_SHOWN));
     Ok(query::render(&answer, query::Format::Table))
 }
 
@@ -154,7 +180,9 @@ fn produce_plan(args: &Args, topic: &str, broker: &Broker) -> produce::Plan {
         rate: Some(args.rate),
         count: args.count,
         seed: 1,
-        bad: args.count.map_or(u64::MAX, |count| count.div_ceil(BAD_EVERY)),
+        bad: args
+            .count
+            .map_or(u64::MAX, |count| count.div_ceil(BAD_EVERY)),
         unknown_percent: 2.0,
         people: Some(PEOPLE),
         ..produce::Plan::default()
@@ -170,7 +198,8 @@ fn spawn_producer(
     settled: Arc<AtomicU64>,
 ) -> JoinHandle<Result<produce::Report, produce::Error>> {
     let send = move || {
-        let cells = |lookup: &str, column: &str| super::produce::sample_cells(carried, lookup, column);
+        let cells =
+            |lookup: &str, column: &str| super::produce::sample_cells(carried, lookup, column);
         produce::run(&description, &plan, &cells, &stop, &mut |sent| {
             while sent > settled.load(Ordering::Relaxed) + AHEAD_MAX
                 && !stop.load(Ordering::Relaxed)
@@ -198,7 +227,15 @@ struct Line {
 fn pipeline_args(args: &Args, brokers: &str) -> run::Args {
     let sink = format!("sqlite:{}", args.dir.display());
     let group = format!("sluice-demo-{}", args.pipeline);
-    let typed = ["host", "--plugin", &args.pipeline, "--brokers", brokers, "--group", &group];
+    let typed = [
+        "host",
+        "--plugin",
+        &args.pipeline,
+        "--brokers",
+        brokers,
+        "--group",
+        &group,
+    ];
     Line::parse_from(typed.into_iter().chain(["--sink", &sink])).args
 }
 

@@ -55,7 +55,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error.into()),
     };
-    let card = Plugin::load(&name, &bytes, &config)?.card();
+    let plugin = Plugin::load(&name, &bytes, &config).with_context(|| args.plugin.clone())?;
+    let card = plugin.card();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&card)?);
     } else {

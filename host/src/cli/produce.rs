@@ -195,8 +195,7 @@ pub fn sample_cells(
     column: &str,
 ) -> Result<Vec<String>, BoxError> {
     let sample = carried.lookups.iter().find(|(name, _)| *name == lookup);
-    let (_, bytes) =
-        sample.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
+    let (_, bytes) = sample.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
     column_of(bytes, column)
 }
 
@@ -239,7 +238,9 @@ impl Progress {
             return;
         }
         self.shown = Some(Instant::now());
-        let of = self.total.map_or(String::new(), |total| format!(" of {total}"));
+        let of = self
+            .total
+            .map_or(String::new(), |total| format!(" of {total}"));
         let rate = rate_of(sent, self.began.elapsed());
         self.write(&format!("\r{sent}{of} messages, {rate:.0}/s\x1b[K"));
     }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::{exit, name_and_file};
-use crate::pipeline::{self, Control};
+use crate::pipeline;
 use crate::source::kafka::Start;
 use crate::telemetry::{Format, Progress, grouped};
-use crate::worker::{Ended, Report};
+use crate::worker::{Control, Ended, Report};
 
 /// What `host run` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -152,30 +152,8 @@ pub fn cell_of_text(kind: CqlType, text: &str) -> Result<Vec<u8>, String> {
                 "a time like 2026-03-02T16:00:00Z, or milliseconds since 1970",
             )
         }
-        CqlType::Date => {
-            let days = text.parse().ok().and_then(|date: Date| {
-                let day = date
-                    .to_zoned(TimeZone::UTC)
-                    .ok()?
-                    .timestamp()
-                    .as_second()
-                    .div_euclid(86_400);
-                u32::try_from(day + DATE_EPOCH).ok()
-            });
-            (
-                days.map(|days| days.to_be_bytes().to_vec()),
-                "a date like 2026-03-02",
-            )
-        }
-        CqlType::Time => {
-            let time = text.parse::<Time>().ok().and_then(|time| {
-                i64::try_from(time.duration_since(Time::midnight()).as_nanos()).ok()
-            });
-            (
-                time.map(|time| time.to_be_bytes().to_vec()),
-                "a time of day like 16:05:00",
-            )
-        }
+        CqlType::Date => (date_cell(text), "a date like 2026-03-02"),
+        CqlType::Time => (time_cell(text), "a time of day like 16:05:00"),
         CqlType::Uuid | CqlType::Timeuuid => (
             text.parse()
                 .ok()
@@ -194,6 +172,19 @@ pub fn cell_of_text(kind: CqlType, text: &str) -> Result<Vec<u8>, String> {
         }
     };
     cell.ok_or_else(|| format!("`{text}` is not {expected}"))
+}
+
+fn date_cell(text: &str) -> Option<Vec<u8>> {
+    let midnight = text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?;
+    let days = midnight.timestamp().as_second().div_euclid(86_400);
+    let days = u32::try_from(days + DATE_EPOCH).ok()?;
+    Some(days.to_be_bytes().to_vec())
+}
+
+fn time_cell(text: &str) -> Option<Vec<u8>> {
+    let since_midnight = text.parse::<Time>().ok()?.duration_since(Time::midnight());
+    let nanoseconds = i64::try_from(since_midnight.as_nanos()).ok()?;
+    Some(nanoseconds.to_be_bytes().to_vec())
 }
 
 /// A time as people write it: ISO 8601, without a zone in UTC, the end of it left out at will; or

@@ -1,5 +1,7 @@
 //! From flags and configuration to a [`Plan`]: which rooms a pipeline is made of.
 
+mod sink;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -11,15 +13,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::Args;
+use crate::checkpoint;
 use crate::config::{self, DeadLetters, Found, Verdict};
 use crate::lookup::{self, Lookup};
-use crate::pipeline::{Ends, Opened, Plan};
+use crate::pipeline::{Opened, Plan};
 use crate::plugin::{self, Plugin};
 use crate::retry::Backoff;
-use crate::sink::{self, Room, cassandra, dead_letter, none, sqlite};
+use crate::sink::dead_letter::Origin;
 use crate::source::{self, Limits, kafka, replay};
-use crate::telemetry::Stalls;
-use crate::{checkpoint, worker};
+use crate::worker::{self, Ends, Stalls};
 
 /// Where rows go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,11 +87,12 @@ pub struct Assembled {
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
     let found = config::find(&args.plugin, args.config.as_deref(), own_name)?;
-    let plugin = Plugin::load(&found.name, &found.bytes, &plugin_config(&found)?)?;
+    let plugin = Plugin::load(&found.name, &found.bytes, &plugin_config(&found)?)
+        .with_context(|| args.plugin.clone())?;
     let lookups = lookups(args, &found, &plugin)?;
     let description = plugin.description();
     let (name, version) = (description.name.clone(), description.version.clone());
-    let origin = dead_letter::Origin {
+    let origin = Origin {
         name,
         version,
         digest: plugin.digest().to_owned(),
@@ -131,7 +134,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         }
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
-    let sink = sink_opener(args, &found, origin, &topic)?;
+    let sink = sink::opener(args, &found, origin, &topic)?;
     let workers = match &args.sink {
         // SQLite has one writer.
         SinkKind::Sqlite(_) => 1,
@@ -156,7 +159,6 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
 }
 
 type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
-type SinkOpener = Box<dyn Fn() -> Result<Room, sink::Error> + Send + Sync>;
 
 fn boxed(open: impl Fn() -> Result<Opened, source::Error> + Send + Sync + 'static) -> SourceOpener {
     Box::new(open)
@@ -168,10 +170,8 @@ fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
         cache: config::cache_directory(),
         ..Default::default()
     };
-    Ok(Plugin::load(name, bytes, &config)?
-        .description()
-        .name
-        .clone())
+    let plugin = Plugin::load(name, bytes, &config).with_context(|| name.to_owned())?;
+    Ok(plugin.description().name.clone())
 }
 
 /// The plugin room's configuration.
@@ -315,116 +315,6 @@ fn file_source(path: PathBuf, topic: String) -> SourceOpener {
             Box::new(checkpoint::memory::Memory::default()),
         ))
     })
-}
-
-/// Opens a worker's sink, with the store of dead letters that belongs beside it.
-fn sink_opener(
-    args: &Args,
-    found: &Found,
-    origin: dead_letter::Origin,
-    topic: &str,
-) -> anyhow::Result<SinkOpener> {
-    let letters = letters(args, found, origin, topic);
-    let keyspace = args
-        .keyspace
-        .clone()
-        .unwrap_or_else(|| found.file.cassandra.keyspace.clone());
-    let schema = |sink: &'static str| {
-        let schema = found
-            .schema
-            .as_ref()
-            .ok_or(config::Error::NoSchema { sink })?;
-        Ok::<_, config::Error>(schema.text.clone())
-    };
-    Ok(match &args.sink {
-        SinkKind::Cassandra => {
-            let config = cassandra_config(&args.cassandra, found, keyspace)?;
-            Box::new(move || {
-                Ok(Room::new(
-                    Box::new(cassandra::Cassandra::open(&config)?),
-                    letters()?,
-                ))
-            })
-        }
-        SinkKind::Sqlite(directory) => {
-            let (directory, schema) = (directory.clone(), schema("SQLite")?);
-            let config = sqlite::Config {
-                directory,
-                keyspace,
-                schema,
-            };
-            Box::new(move || {
-                Ok(Room::new(
-                    Box::new(sqlite::Sqlite::open(&config)?),
-                    letters()?,
-                ))
-            })
-        }
-        SinkKind::None => {
-            let schema = schema("`--sink none`")?;
-            Box::new(move || Ok(Room::new(Box::new(none::None::open(&schema)?), letters()?)))
-        }
-    })
-}
-
-type LettersOpener = Box<dyn Fn() -> Result<Box<dyn sink::Letters>, sink::Error> + Send + Sync>;
-
-fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str) -> LettersOpener {
-    let brokers = args
-        .brokers
-        .clone()
-        .or_else(|| found.file.kafka.brokers.clone());
-    let brokers = brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned());
-    let (topic, properties) = (topic.to_owned(), found.file.kafka.properties.clone());
-    match (&args.sink, &args.source) {
-        _ if found.file.dead_letters == DeadLetters::Off => {
-            tracing::info!("dead letters are off: rejected messages count as left out");
-            Box::new(|| Ok(Box::new(dead_letter::Off)))
-        }
-        (SinkKind::Sqlite(directory), _) => {
-            let directory = directory.clone();
-            Box::new(move || {
-                Ok(Box::new(dead_letter::File::open(
-                    &directory,
-                    origin.clone(),
-                )?))
-            })
-        }
-        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => Box::new(move || {
-            let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
-            Ok(Box::new(topic))
-        }),
-        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => Box::new(move || {
-            Ok(Box::new(dead_letter::File::open(
-                std::path::Path::new("."),
-                origin.clone(),
-            )?))
-        }),
-    }
-}
-
-/// The Cassandra sink's configuration: `flag`'s nodes before the file's before the default.
-///
-/// # Errors
-/// If the consistency level is none.
-pub fn cassandra_config(
-    flag: &[String],
-    found: &Found,
-    keyspace: String,
-) -> Result<cassandra::Config, config::Error> {
-    let section = &found.file.cassandra;
-    let mut cassandra = cassandra::Config::new(keyspace);
-    if let Some(points) = (!flag.is_empty()).then(|| flag.to_vec()) {
-        cassandra.contact_points = points;
-    } else if let Some(points) = &section.contact_points {
-        cassandra.contact_points.clone_from(points);
-    }
-    let consistency = section.consistency.as_deref().map(str::parse).transpose();
-    cassandra.consistency = consistency.map_err(config::Error::Setting)?;
-    cassandra.local_datacenter.clone_from(&section.local_datacenter);
-    cassandra.pipeline = Some(found.file.name.clone());
-    cassandra.ttl = section.ttl;
-    Ok(cassandra)
 }
 
 fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config {

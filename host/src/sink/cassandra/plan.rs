@@ -56,13 +56,13 @@ impl Plan {
             };
             let lone = groups.iter().take_while(|group| group.len() == 1).count();
             if lone_together && lone >= LONE_ROWS_MIN {
-                cut.into_units(0..lone, LONE_UNIT_ROWS_MAX, LONE_UNIT_BYTES_MAX);
+                cut.push_units(0..lone, LONE_UNIT_ROWS_MAX, LONE_UNIT_BYTES_MAX);
             } else {
-                cut.into_units(0..lone, 1, 0);
+                cut.push_units(0..lone, 1, 0);
             }
             for group in &groups[lone..] {
                 let units = group.len().div_ceil(UNIT_ROWS_MAX);
-                cut.into_units(group.clone(), group.len().div_ceil(units), UNIT_BYTES_MAX);
+                cut.push_units(group.clone(), group.len().div_ceil(units), UNIT_BYTES_MAX);
             }
             plan.order.push(order);
         }
@@ -83,7 +83,7 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
-    fn into_units(&mut self, range: Range<usize>, rows_max: usize, bytes_max: usize) {
+    fn push_units(&mut self, range: Range<usize>, rows_max: usize, bytes_max: usize) {
         let (mut start, mut bytes) = (range.start, 0);
         for at in range.clone() {
             let size = self.rows.row(self.order[at] as usize).len();

@@ -170,17 +170,12 @@ impl Topic {
         if metadata.is_ok_and(|metadata| metadata.topics().iter().any(is_there)) {
             return Ok(());
         }
-        match code {
-            RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-                let reason = format!("{code}; make the topic yourself, with unlimited retention");
-                Err(Error::Refused {
-                    store: self.store(),
-                    reason,
-                })
-            }
-            _ => Err(error(code.to_string())),
+        if is_forbidden(code) {
+            let reason = format!("{code}; make the topic yourself, with unlimited retention");
+            let store = self.store();
+            return Err(Error::Refused { store, reason });
         }
+        Err(error(code.to_string()))
     }
 
     /// Hands over what the producer takes, and notes what was delivered.
@@ -264,22 +259,31 @@ impl Letters for Topic {
     }
 }
 
+/// Whether the broker does not let us: waiting does not mend that.
+fn is_forbidden(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+    )
+}
+
 fn failure(store: String, code: RDKafkaErrorCode) -> Error {
     let reason = code.to_string();
-    match code {
-        RDKafkaErrorCode::TopicAuthorizationFailed
-        | RDKafkaErrorCode::ClusterAuthorizationFailed
-        | RDKafkaErrorCode::SaslAuthenticationFailed => Error::Refused { store, reason },
-        RDKafkaErrorCode::MessageTimedOut => Error::Unavailable {
-            store,
-            code: "delivery_timeout",
-            reason,
-        },
-        _ => Error::Unavailable {
-            store,
-            code: "not_delivered",
-            reason,
-        },
+    if is_forbidden(code) {
+        return Error::Refused { store, reason };
+    }
+    let is_late = code == RDKafkaErrorCode::MessageTimedOut;
+    let code = if is_late {
+        "delivery_timeout"
+    } else {
+        "not_delivered"
+    };
+    Error::Unavailable {
+        store,
+        code,
+        reason,
     }
 }
 

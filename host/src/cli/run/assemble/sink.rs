@@ -1,0 +1,121 @@
+//! The sink of a pipeline, with the store of dead letters that belongs beside it.
+
+use std::path::Path;
+
+use super::{Args, SinkKind, SourceKind};
+use crate::config::{self, DeadLetters, Found};
+use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
+
+type Opener = Box<dyn Fn() -> Result<Room, Error> + Send + Sync>;
+
+/// Opens a worker's sink, with the store of dead letters that belongs beside it.
+pub(super) fn opener(
+    args: &Args,
+    found: &Found,
+    origin: dead_letter::Origin,
+    topic: &str,
+) -> anyhow::Result<Opener> {
+    let letters = letters(args, found, origin, topic);
+    let keyspace = args
+        .keyspace
+        .clone()
+        .unwrap_or_else(|| found.file.cassandra.keyspace.clone());
+    let schema = |sink: &'static str| {
+        let schema = found
+            .schema
+            .as_ref()
+            .ok_or(config::Error::NoSchema { sink })?;
+        Ok::<_, config::Error>(schema.text.clone())
+    };
+    Ok(match &args.sink {
+        SinkKind::Cassandra => {
+            let config = cassandra_config(&args.cassandra, found, keyspace)?;
+            Box::new(move || {
+                Ok(Room::new(
+                    Box::new(cassandra::Cassandra::open(&config)?),
+                    letters()?,
+                ))
+            })
+        }
+        SinkKind::Sqlite(directory) => {
+            let (directory, schema) = (directory.clone(), schema("SQLite")?);
+            let config = sqlite::Config {
+                directory,
+                keyspace,
+                schema,
+            };
+            Box::new(move || {
+                Ok(Room::new(
+                    Box::new(sqlite::Sqlite::open(&config)?),
+                    letters()?,
+                ))
+            })
+        }
+        SinkKind::None => {
+            let schema = schema("`--sink none`")?;
+            Box::new(move || Ok(Room::new(Box::new(none::None::open(&schema)?), letters()?)))
+        }
+    })
+}
+
+type LettersOpener = Box<dyn Fn() -> Result<Box<dyn Letters>, Error> + Send + Sync>;
+
+fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str) -> LettersOpener {
+    let brokers = args
+        .brokers
+        .clone()
+        .or_else(|| found.file.kafka.brokers.clone());
+    let brokers = brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned());
+    let (topic, properties) = (topic.to_owned(), found.file.kafka.properties.clone());
+    match (&args.sink, &args.source) {
+        _ if found.file.dead_letters == DeadLetters::Off => {
+            tracing::info!("dead letters are off: rejected messages count as left out");
+            Box::new(|| Ok(Box::new(dead_letter::Off)))
+        }
+        (SinkKind::Sqlite(directory), _) => {
+            let directory = directory.clone();
+            Box::new(move || {
+                Ok(Box::new(dead_letter::File::open(
+                    &directory,
+                    origin.clone(),
+                )?))
+            })
+        }
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => Box::new(move || {
+            let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
+            Ok(Box::new(topic))
+        }),
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => Box::new(move || {
+            Ok(Box::new(dead_letter::File::open(
+                Path::new("."),
+                origin.clone(),
+            )?))
+        }),
+    }
+}
+
+/// The Cassandra sink's configuration: `flag`'s nodes before the file's before the default.
+///
+/// # Errors
+/// If the consistency level is none.
+fn cassandra_config(
+    flag: &[String],
+    found: &Found,
+    keyspace: String,
+) -> Result<cassandra::Config, config::Error> {
+    let section = &found.file.cassandra;
+    let mut cassandra = cassandra::Config::new(keyspace);
+    if let Some(points) = (!flag.is_empty()).then(|| flag.to_vec()) {
+        cassandra.contact_points = points;
+    } else if let Some(points) = &section.contact_points {
+        cassandra.contact_points.clone_from(points);
+    }
+    let consistency = section.consistency.as_deref().map(str::parse).transpose();
+    cassandra.consistency = consistency.map_err(config::Error::Setting)?;
+    cassandra
+        .local_datacenter
+        .clone_from(&section.local_datacenter);
+    cassandra.pipeline = Some(found.file.name.clone());
+    cassandra.ttl = section.ttl;
+    Ok(cassandra)
+}
