@@ -14,13 +14,12 @@ mod settings;
 mod start;
 mod stop;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 pub use self::ask::{committed, members, partitions};
@@ -74,6 +73,10 @@ pub struct Kafka {
     start: Start,
     /// The next offset of each partition that is read.
     positions: BTreeMap<i32, i64>,
+    /// Partitions of which librdkafka may believe to be a message further than we are: in a batch it
+    /// counts an error as a message, and goes on behind it when a rebalance interrupts it.
+    ahead: BTreeSet<i32>,
+    once: bool,
     headers: Vec<u8>,
     trouble: Trouble,
     /// What was found and not reported yet.
@@ -119,6 +122,8 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         topic: config.topic.clone(),
         start: config.start,
         positions: BTreeMap::new(),
+        ahead: BTreeSet::new(),
+        once: config.once,
         headers: Vec::new(),
         trouble: Trouble::default(),
         found: Vec::new(),
@@ -228,6 +233,7 @@ impl Kafka {
             };
             state.owned.insert(partition, progress);
             self.positions.insert(partition, start);
+            self.ahead.remove(&partition);
             state.changes.push(Change::Assigned {
                 partition,
                 start,
@@ -249,8 +255,11 @@ impl Kafka {
         loop {
             let room = limits.messages_max.saturating_sub(batch.len());
             let wait = if has_some { Duration::ZERO } else { wait };
-            if room == 0 || !self.inbox().fill(room, wait) {
+            if room == 0 {
                 return has_some;
+            }
+            if !self.inbox().fill(room, wait) {
+                return self.cover_rest(batch) || has_some;
             }
             let (is_full, took) = self.hand_out(batch, limits);
             has_some |= took;
@@ -271,6 +280,11 @@ impl Kafka {
                 continue;
             };
             match received.error() {
+                None if offset > *position && self.ahead.contains(&partition) => {
+                    let wanted = *position;
+                    self.read_again(partition, wanted);
+                    return (false, took);
+                }
                 None => {
                     let (key, value) = (received.key(), received.value());
                     self.headers.clear();
@@ -295,13 +309,7 @@ impl Kafka {
                         batch.push(&message);
                         *position = offset + 1;
                         took = true;
-                    }
-                }
-                Some(RDKafkaErrorCode::PartitionEOF) => {
-                    if offset > *position {
-                        batch.cover(partition, *position, offset);
-                        *position = offset;
-                        took = true;
+                        self.ahead.remove(&partition);
                     }
                 }
                 Some(code) => {

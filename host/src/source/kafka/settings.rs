@@ -24,7 +24,10 @@ const OWNED: [(&str, &str); 9] = [
         "isolation.level",
         "rows of aborted transactions would be written",
     ),
-    ("enable.partition.eof", "--once says it"),
+    (
+        "enable.partition.eof",
+        "in a batch, an end counts as a message",
+    ),
 ];
 
 /// librdkafka's other name for `bootstrap.servers`.
@@ -78,7 +81,7 @@ pub(super) fn member(config: &Config) -> Result<ClientConfig, Error> {
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("enable.partition.eof", config.once.to_string());
+        .set("enable.partition.eof", "false");
     Ok(settings)
 }
 

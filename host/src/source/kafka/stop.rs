@@ -1,15 +1,17 @@
-//! What happens to a partition whose next message cannot be had.
+//! What happens to a partition whose next message cannot be had, or is no message.
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Kafka, failure, start};
+use crate::message::Batch;
 use crate::source::Error;
 
 impl Kafka {
     /// Notes why a partition cannot go on. It stays ours, so that nobody else runs into the same.
     pub(super) fn stop(&mut self, partition: i32, wanted: i64, code: RDKafkaErrorCode) {
+        self.ahead.insert(partition);
         let consumer = self.inbox().consumer().clone();
         let topic = self.topic.clone();
         let is_gap = code == RDKafkaErrorCode::AutoOffsetReset;
@@ -49,5 +51,48 @@ impl Kafka {
         }
         self.inbox().discard(partition);
         self.found.push(error);
+    }
+
+    /// Lets librdkafka begin again where we are, because it is ahead of us.
+    pub(super) fn read_again(&mut self, partition: i32, wanted: i64) {
+        let inbox = self.inbox();
+        inbox.discard(partition);
+        let consumer = inbox.consumer().clone();
+        let offset = Offset::Offset(wanted);
+        match consumer.seek(&self.topic, partition, offset, start::ASK_WAIT_MAX) {
+            Ok(()) => _ = self.ahead.remove(&partition),
+            // Going on would leave a message out: the worker ends, and a restart begins at the commit.
+            Err(error) => self.found.push(Error::Settings(Box::new(error))),
+        }
+    }
+
+    /// With `once`: lets spans reach over what is no message at the end of the log, which nothing
+    /// follows that would show it: markers of transactions. Only when everything taken is handed
+    /// out, for librdkafka's own place is just behind what it gave us and what it kept to itself.
+    ///
+    /// It could tell of a partition's end instead, but counts that as a message: see `ahead`.
+    pub(super) fn cover_rest(&mut self, batch: &mut Batch) -> bool {
+        if !self.once || self.positions.is_empty() {
+            return false;
+        }
+        let Ok(places) = self.inbox().consumer().position() else {
+            return false;
+        };
+        let mut took = false;
+        for place in places.elements() {
+            let partition = place.partition();
+            let (Offset::Offset(end), false) = (place.offset(), self.ahead.contains(&partition))
+            else {
+                continue;
+            };
+            if let Some(position) = self.positions.get_mut(&partition)
+                && end > *position
+            {
+                batch.cover(partition, *position, end);
+                *position = end;
+                took = true;
+            }
+        }
+        took
     }
 }

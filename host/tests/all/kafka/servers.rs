@@ -234,6 +234,52 @@ fn aborted_messages_are_covered_and_not_read() {
     assert_eq!(kafka::committed(&config).unwrap(), [(0, Some(33))]);
 }
 
+/// librdkafka counts the end of a partition as a message when it is read in batches, and goes on
+/// behind it after a rebalance: the next message was left out, or the log seemed to have a gap.
+#[test]
+fn what_follows_an_end_is_read_after_a_rebalance() {
+    let mut config = topic("end", 2);
+    config.once = true;
+    let producer = producer(&config.brokers, &[]);
+    send(&producer, &config.topic, 2, 5);
+    let mut first = Member::join(&config);
+    let turn = |member: &mut Member| {
+        let batch = member.turn(Limits::default());
+        member.record(&batch);
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while first.read.len() < 10 {
+        assert!(Instant::now() < deadline, "{:?}", first.errors);
+        turn(&mut first);
+    }
+    // Turns enough to be told of both ends, which shows in nothing else.
+    (0..20).for_each(|_| turn(&mut first));
+    let mut second = Member::join(&config);
+    while first.owned.len() != 1 || second.owned.len() != 1 {
+        assert!(Instant::now() < deadline, "{:?}", first.errors);
+        turn(&mut first);
+        turn(&mut second);
+    }
+    send(&producer, &config.topic, 2, 5);
+    while first.read.len() + second.read.len() < 20 {
+        let errors = (&first.errors, &second.errors);
+        assert!(
+            Instant::now() < deadline,
+            "{:?} {:?} {errors:?}",
+            first.read,
+            second.read
+        );
+        turn(&mut first);
+        turn(&mut second);
+    }
+    assert!(first.errors.is_empty(), "{:?}", first.errors);
+    assert!(second.errors.is_empty(), "{:?}", second.errors);
+    let mut read = [first.read, second.read].concat();
+    read.sort_unstable();
+    let all = (0..2).flat_map(|partition| (0..10).map(move |offset| (partition, offset)));
+    assert!(read.into_iter().eq(all));
+}
+
 #[test]
 fn a_group_starts_at_a_time() {
     let mut config = topic("time", 1);
