@@ -59,6 +59,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     // Where the output itself tells how the work goes, the log is for what is wrong.
     let filter = match (&cli.verb, &cli.run) {
         (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,host=info",
+        (Some(Verb::Demo(_)), _) => "warn,host::telemetry=info",
         (Some(_) | None, _) => "warn",
     };
     telemetry::init(&config::log_filter(filter))
