@@ -66,7 +66,10 @@ pub(super) fn member(config: &Config) -> Result<ClientConfig, Error> {
         // A full queue is looked at again so soon, not after a second.
         .set("fetch.queue.backoff.ms", "10")
         // For each partition, because each has its queue: a third of the memory at the same speed.
-        .set("queued.max.messages.kbytes", "2048")
+        .set("queued.max.messages.kbytes", "1024")
+        // A fetch is unpacked whole, and what it unpacks to takes several times its messages' bytes:
+        // so much a partition, compressed, keeps a backlog of small messages below 100 MiB.
+        .set("fetch.message.max.bytes", "262144")
         .set("session.timeout.ms", "10000")
         .set("heartbeat.interval.ms", "2000")
         // A topic made after us is found so soon, and so are its new partitions.
