@@ -56,7 +56,14 @@ enum Verb {
 /// # Errors
 /// What went wrong; [`exit::fail`] prints it and knows the exit code.
 pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
-    telemetry::init(&config::log_filter()).context("SLUICE_LOG cannot be read as a filter")?;
+    // Where the output itself tells how the work goes, the log is for what is wrong.
+    let filter = match (&cli.verb, &cli.run) {
+        (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,host=info",
+        (Some(Verb::Demo(_)), _) => "warn,host::telemetry=info",
+        (Some(_) | None, _) => "warn",
+    };
+    telemetry::init(&config::log_filter(filter))
+        .context("SLUICE_LOG cannot be read as a filter")?;
     match (cli.verb, cli.run) {
         (Some(Verb::Run(args)), _) | (None, Some(args)) => run::run(args),
         (Some(Verb::Demo(args)), _) => demo::run(&args),

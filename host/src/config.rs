@@ -72,9 +72,9 @@ pub enum Error {
     Setting(String),
 }
 
-/// The log's filter: `SLUICE_LOG`, else `info` for the host and `warn` for its libraries.
-pub fn log_filter() -> String {
-    std::env::var("SLUICE_LOG").unwrap_or_else(|_| "warn,host=info".to_owned())
+/// The log's filter: `SLUICE_LOG`, else the verb's own.
+pub fn log_filter(default: &str) -> String {
+    std::env::var("SLUICE_LOG").unwrap_or_else(|_| default.to_owned())
 }
 
 /// Where compiled components are kept: `sluice` in `XDG_CACHE_HOME`, else in `~/.cache`. `None`,

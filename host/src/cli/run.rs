@@ -60,6 +60,9 @@ pub struct Args {
     /// Work up to the end as it stands now, then exit
     #[arg(long)]
     pub once: bool,
+    /// With --once: although the group has other members, which may do part of the work
+    #[arg(long, requires = "once")]
+    pub share: bool,
     /// How progress is shown
     #[arg(long, value_name = "text|json", default_value = "text", value_parser = format)]
     pub progress: Format,

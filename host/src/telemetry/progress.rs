@@ -158,7 +158,11 @@ impl Progress {
         let rate = rate(new, passed);
         match &self.bar {
             Some(bar) => {
-                bar.set_message(format!("{}, {rate} messages/s", self.totals.conservation()));
+                bar.set_message(format!(
+                    "{}/s, {}",
+                    grouped(rate),
+                    self.totals.conservation()
+                ));
                 bar.tick();
             }
             None => tracing::info!(

@@ -108,6 +108,9 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
             let config = kafka_config(args, &found, &plugin, &lookups, &group);
             let topic = config.topic.clone();
             let partitions = partitions(&config, stop)?;
+            if args.once && !args.share {
+                refuse_company(&config, stop)?;
+            }
             let ends = partitions
                 .iter()
                 .map(|&(partition, _, end)| (partition, end))
@@ -298,6 +301,37 @@ fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// How long a member that was killed is still counted: its session time-out, and a little.
+const SESSION_MAX: Duration = Duration::from_secs(12);
+
+/// Other members would do part of the work, and `--once` would end before theirs is done.
+fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<()> {
+    let until = Instant::now() + SESSION_MAX;
+    let mut is_told = false;
+    loop {
+        let members = kafka::members(config)?;
+        if members == 0 || stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            let reason = format!(
+                "the group `{}` has {members} other members: stop them, give another --group, or \
+                 say --share to do only what falls to this process",
+                config.group
+            );
+            return Err(config::Error::Setting(reason).into());
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::info!(
+                group = config.group,
+                members,
+                "waiting for other members to leave"
+            );
+        }
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
