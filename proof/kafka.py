@@ -8,7 +8,7 @@ import struct
 import time
 from typing import NamedTuple
 
-FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR = 1, 2, 3, 9, 10
+FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR, DELETE_TOPICS = 1, 2, 3, 9, 10, 20
 READ_COMMITTED = 1
 LATEST = -1
 UNKNOWN_TOPIC = 3
@@ -135,6 +135,11 @@ class Kafka:
             if time.monotonic() > deadline:  # the coordinator may still be loading
                 raise OSError(f"Kafka: commits of {group}: errors {errors}")
             time.sleep(0.1)
+
+    def delete(self, topics):
+        """Deletes topics, as far as they are there."""
+        body = struct.pack(">i", len(topics)) + b"".join(map(_text, topics))
+        self._ask(DELETE_TOPICS, 1, body + struct.pack(">i", 10_000))
 
     def messages(self, topic):
         """Every message of a topic as it stands now, partition by partition."""

@@ -304,9 +304,9 @@ fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(
     }
 }
 
-/// How long a member that was killed is still counted: its session time-out of 10 s, and once more
-/// if it was waiting for a rebalance to end, when Kafka does not expect its heartbeat.
-const SESSION_MAX: Duration = Duration::from_secs(25);
+/// How long a member that was killed is still counted: its session time-out, once more if it was
+/// killed while the group was changing (the broker then gives it a new session), and a little.
+const SESSION_MAX: Duration = Duration::from_secs(22);
 
 /// Other members would do part of the work, and `--once` would end before theirs is done.
 fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<()> {
