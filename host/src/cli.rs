@@ -35,7 +35,6 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Verb {
     /// Run a pipeline; the verb may be left out
     Run(run::Args),

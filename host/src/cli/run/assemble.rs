@@ -103,38 +103,18 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         .or_else(|| found.file.kafka.group.clone());
     let group = group.unwrap_or_else(|| format!("sluice-{}", found.file.name));
 
-    let (source, ends, partitions, topic) = match &args.source {
-        SourceKind::Kafka => {
-            let config = kafka_config(args, &found, &plugin, &lookups, &group);
-            let topic = config.topic.clone();
-            let partitions = partitions(&config, stop)?;
-            if args.once && !args.share {
-                refuse_company(&config, stop)?;
-            }
-            let ends = partitions
-                .iter()
-                .map(|&(partition, _, end)| (partition, end))
-                .collect();
-            let ends = if args.once {
-                Ends::new(ends)
-            } else {
-                Ends::default()
-            };
-            let open = move || -> Result<Opened, source::Error> {
-                let (source, checkpoint) = kafka::open(&config)?;
-                Ok((Box::new(source), Box::new(checkpoint)))
-            };
-            (boxed(open), ends, partitions.len(), topic)
-        }
-        SourceKind::File(path) => {
-            let topic = args.topic.clone().unwrap_or_else(|| file_topic(path));
-            (
-                file_source(path.clone(), topic.clone()),
-                Ends::default(),
-                1,
-                topic,
-            )
-        }
+    let Stream {
+        source,
+        ends,
+        partitions,
+        topic,
+    } = match &args.source {
+        SourceKind::Kafka => topic(
+            kafka_config(args, &found, &plugin, &lookups, &group),
+            args,
+            stop,
+        )?,
+        SourceKind::File(path) => file(path.clone(), args.topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let sink = sink::opener(args, &found, origin, &topic)?;
@@ -162,10 +142,6 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
 }
 
 type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
-
-fn boxed(open: impl Fn() -> Result<Opened, source::Error> + Send + Sync + 'static) -> SourceOpener {
-    Box::new(open)
-}
 
 /// The name a plugin gives itself, to find the pipeline it is for.
 fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
@@ -336,20 +312,57 @@ fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<(
     }
 }
 
-fn file_topic(path: &std::path::Path) -> String {
-    path.file_name()
-        .map_or_else(|| "stdin".into(), |name| name.to_string_lossy())
-        .into_owned()
+/// Where a pipeline's messages come from, and what is known of it before.
+struct Stream {
+    source: SourceOpener,
+    ends: Ends,
+    partitions: usize,
+    topic: String,
 }
 
-fn file_source(path: PathBuf, topic: String) -> SourceOpener {
-    boxed(move || {
-        let source = replay::open(&path, &topic)?;
+fn topic(config: kafka::Config, args: &Args, stop: &AtomicBool) -> anyhow::Result<Stream> {
+    let partitions = partitions(&config, stop)?;
+    let mut ends = Ends::default();
+    if args.once {
+        if !args.share {
+            refuse_company(&config, stop)?;
+        }
+        let each = partitions
+            .iter()
+            .map(|&(partition, _, end)| (partition, end));
+        ends = Ends::new(each.collect());
+    }
+    let (partitions, topic) = (partitions.len(), config.topic.clone());
+    let source = move || -> Result<Opened, source::Error> {
+        let (source, checkpoint) = kafka::open(&config)?;
+        Ok((Box::new(source), Box::new(checkpoint)))
+    };
+    Ok(Stream {
+        source: Box::new(source),
+        ends,
+        partitions,
+        topic,
+    })
+}
+
+fn file(path: PathBuf, topic: Option<String>) -> Stream {
+    let name = path.file_name().filter(|_| path.as_os_str() != "-");
+    let name = name.map_or_else(|| "stdin".into(), |name| name.to_string_lossy());
+    let topic = topic.unwrap_or_else(|| name.into_owned());
+    let as_topic = topic.clone();
+    let source = move || -> Result<Opened, source::Error> {
+        let source = replay::open(&path, &as_topic)?;
         Ok((
             Box::new(source),
             Box::new(checkpoint::memory::Memory::default()),
         ))
-    })
+    };
+    Stream {
+        source: Box::new(source),
+        ends: Ends::default(),
+        partitions: 1,
+        topic,
+    }
 }
 
 fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config {

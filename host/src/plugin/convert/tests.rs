@@ -1,5 +1,3 @@
-use std::fmt::Debug;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -150,7 +148,7 @@ fn one_key_through_two_targets_of_a_table_is_a_duplicate() {
     assert_eq!(&*rejected[0].code, "duplicate_row");
 }
 
-fn any_rows() -> impl Strategy<Value = bindings::Rows> + Debug {
+fn any_rows() -> impl Strategy<Value = bindings::Rows> {
     let row = prop_oneof![
         Just(row("a", &7_i32.to_be_bytes())),
         "[a-z]{0,3}".prop_map(|id| row(&id, &7_i32.to_be_bytes())),

@@ -170,7 +170,11 @@ fn what_is_wrong_is_told_by_its_code() {
         "wrong_type",
         "no ascii",
     );
-    let nested = field("a.b", text, false);
+}
+
+#[test]
+fn what_is_wrong_above_a_nested_field_is_told() {
+    let nested = field("a.b", CqlType::Text, false);
     assert_eq!(
         decode(&nested, b"{\"a\":7}").unwrap_err().code,
         "wrong_type"
@@ -227,13 +231,15 @@ fn reference(message: &[u8], path: &[&str]) -> Result<Option<String>, &'static s
         match at {
             Value::Object(members) => at = members.get(*name).unwrap_or(&Value::Null),
             Value::Null => return Ok(None),
-            _ => return Err("wrong_type"),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                return Err("wrong_type");
+            }
         }
     }
     match at {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.clone())),
-        _ => Err("wrong_type"),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err("wrong_type"),
     }
 }
 
