@@ -34,7 +34,14 @@ const SONGS: &str = "name,artists,duration_ms,album_name,album_release_date,danc
 
 /// The i-th play: each its own row, every other of a song that nobody knows.
 pub(super) fn play(index: usize) -> String {
-    let (person, song) = (index % PEOPLE, if index % 2 == 0 { "Even" } else { "Odd" });
+    let (person, song) = (
+        index % PEOPLE,
+        if index.is_multiple_of(2) {
+            "Even"
+        } else {
+            "Odd"
+        },
+    );
     let time = TIME_MS + i64::try_from(index).expect("a test is small");
     format!(r#"{{"name": "person {person}", "song": "{song}", "timestamp": {time}}}"#)
 }
@@ -47,7 +54,7 @@ pub(super) fn expected(plays: std::ops::Range<usize>) -> Table {
     let row = |index: usize| {
         let key = TIME_MS + i64::try_from(index).expect("a test is small");
         let key = (format!("person {}", index % PEOPLE), key);
-        let is_known = index % 2 == 0;
+        let is_known = index.is_multiple_of(2);
         let song = if is_known { "Even" } else { "Odd" };
         (key, (song.to_owned(), is_known.then_some(0.25)))
     };
