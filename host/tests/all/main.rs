@@ -1,4 +1,5 @@
 //! The tests that need more than one module, in one binary.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use expect_test::expect;
+use expect_test::{Expect, expect};
 use host::query::{self, Query, Store};
 use host::row::{Column, CqlType, Operation, Target};
 use host::sink::cassandra::Reader;
@@ -56,14 +56,19 @@ fn plays(target: &Target) -> Vec<Row> {
     given.into_iter().map(play).collect()
 }
 
-#[test]
-fn every_query_is_answered_alike_by_both_stores() {
-    let (schema, queries) = (
-        include_str!("../../../cql/spotify/schema.cql"),
-        include_str!("../../../cql/spotify/queries.cql"),
-    );
-    let keyspace = Keyspace::of("queries", schema);
-    let parsed = Schema::parse(schema).unwrap();
+const SCHEMA: &str = include_str!("../../../cql/spotify/schema.cql");
+const QUERIES: &str = include_str!("../../../cql/spotify/queries.cql");
+
+/// Both stores with the same rows in them, and what they must not outlive.
+struct Stores {
+    both: [Store; 2],
+    keyspace: Keyspace,
+    _directory: tempfile::TempDir,
+}
+
+fn stores() -> Stores {
+    let keyspace = Keyspace::of("queries", SCHEMA);
+    let parsed = Schema::parse(SCHEMA).unwrap();
     let columns = parsed.tables[0].columns.iter();
     let columns = columns.map(|column| Column {
         name: column.name.clone(),
@@ -79,7 +84,7 @@ fn every_query_is_answered_alike_by_both_stores() {
     let config = sqlite::Config {
         directory: directory.path().into(),
         keyspace: keyspace.config.keyspace.clone(),
-        schema: schema.into(),
+        schema: SCHEMA.into(),
     };
     let mut cassandra = keyspace.sink();
     cassandra.prepare(std::slice::from_ref(&target)).unwrap();
@@ -88,14 +93,26 @@ fn every_query_is_answered_alike_by_both_stores() {
     sqlite.prepare(std::slice::from_ref(&target)).unwrap();
     sqlite.start(&batch);
     assert_eq!(sqlite.poll(Duration::ZERO).unwrap().unwrap(), []);
-    let stores = [
+    let both = [
         Store::Cassandra(Reader::open(&keyspace.config).unwrap()),
         Store::Sqlite(sqlite::Reader::open(&config).unwrap()),
     ];
+    Stores {
+        both,
+        keyspace,
+        _directory: directory,
+    }
+}
+
+#[test]
+fn every_query_is_answered_alike_by_both_stores() {
+    let stores = stores();
     let mut told = String::new();
-    for query in query::parse(queries).unwrap() {
-        let bound = query.bind(&asked(&query), &config.keyspace).unwrap();
-        let [cassandra, sqlite] = stores.each_ref().map(|store| {
+    for query in query::parse(QUERIES).unwrap() {
+        let bound = query
+            .bind(&asked(&query), &stores.keyspace.config.keyspace)
+            .unwrap();
+        let [cassandra, sqlite] = stores.both.each_ref().map(|store| {
             let mut answer = store.ask(&bound).unwrap();
             if query.name == "sample" {
                 // Nobody promises its order.
@@ -110,6 +127,25 @@ fn every_query_is_answered_alike_by_both_stores() {
             query::render(&cassandra, query::Format::Table)
         );
     }
+    answers().assert_eq(&told);
+    // The whole row, and an average of nothing.
+    for text in [
+        "-- a: b\nSELECT * FROM t.records WHERE name = 'Ada' ORDER BY timestamp;",
+        "-- a: b\nSELECT avg(key), avg(tempo) FROM t.records WHERE name = 'Ada';",
+        "-- a: b\nSELECT avg(tempo) FROM t.records WHERE name = 'nobody';",
+    ] {
+        let bound = query::parse(text).unwrap()[0]
+            .bind(&[], &stores.keyspace.config.keyspace)
+            .unwrap();
+        let [cassandra, sqlite] = stores
+            .both
+            .each_ref()
+            .map(|store| store.ask(&bound).unwrap());
+        assert_eq!(cassandra, sqlite, "{text}");
+    }
+}
+
+fn answers() -> Expect {
     expect![[r#"
         plays
         ┌──────────────────────────┬────────────────────┬────────────────────┬──────────────┬───────────┬───────────┐
@@ -172,17 +208,5 @@ fn every_query_is_answered_alike_by_both_stores() {
         └──────┴──────────────────────────┴────────────────────┴────────────────────┴──────────────┴───────────┴───────────┘
         6 rows
 
-    "#]].assert_eq(&told);
-    // The whole row, and an average of nothing.
-    for text in [
-        "-- a: b\nSELECT * FROM t.records WHERE name = 'Ada' ORDER BY timestamp;",
-        "-- a: b\nSELECT avg(key), avg(tempo) FROM t.records WHERE name = 'Ada';",
-        "-- a: b\nSELECT avg(tempo) FROM t.records WHERE name = 'nobody';",
-    ] {
-        let bound = query::parse(text).unwrap()[0]
-            .bind(&[], &config.keyspace)
-            .unwrap();
-        let [cassandra, sqlite] = stores.each_ref().map(|store| store.ask(&bound).unwrap());
-        assert_eq!(cassandra, sqlite, "{text}");
-    }
+    "#]]
 }
