@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use host::cli::run::{Args, assemble};
 use host::message::Span;
-use host::pipeline::{self, Control};
-use host::worker::Report;
+use host::pipeline;
+use host::worker::{Control, Report};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::message::Message as _;
@@ -152,12 +152,12 @@ fn print(rate: u32, sent: &HashMap<(i32, i64), Instant>, done: &[(Span, Instant)
         }
     }
     latencies.sort_by(f64::total_cmp);
-    let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part).round() as usize];
+    let at = |per_mille: usize| latencies[(latencies.len() - 1) * per_mille / 1_000];
     println!(
         "latency at {rate}/s: p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms ({} messages)",
-        at(0.5),
-        at(0.99),
-        at(0.999),
+        at(500),
+        at(990),
+        at(999),
         latencies.len()
     );
 }
