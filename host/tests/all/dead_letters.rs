@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use expect_test::expect;
 use host::embedded::Broker;
@@ -149,7 +149,7 @@ fn a_real_broker_keeps_them_for_ever() {
     use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
     use rdkafka::client::DefaultClientContext;
     let brokers = std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".into());
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
     let topic = format!("letters-{}", since.as_nanos());
     check(&brokers, &topic);
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
