@@ -262,6 +262,7 @@ fn difference(keyspace: &Keyspace, targets: &[Target]) -> String {
     error
         .to_string()
         .replace(&keyspace.config.keyspace, "KEYSPACE")
+        .replace(&keyspace.config.contact_points[0], "ADDRESS")
 }
 
 #[test]
@@ -281,14 +282,14 @@ fn every_difference_from_the_live_tables_is_told() {
     check(
         &table("name text PRIMARY KEY, at timestamp, song text, tempo double"),
         expect![[r#"
-            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+            the tables of keyspace `KEYSPACE` in Cassandra at ADDRESS are not those that the plugin writes:
               plays.tempo: is double; it should be float
             `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
     );
     check(
         &table("name text, at timestamp, tempo float, mood text, PRIMARY KEY (name, at, mood)"),
         expect![[r#"
-            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+            the tables of keyspace `KEYSPACE` in Cassandra at ADDRESS are not those that the plugin writes:
               plays.song: is missing; it should be text
               plays.mood: is in the primary key, but is not written
             `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
@@ -298,7 +299,7 @@ fn every_difference_from_the_live_tables_is_told() {
             "name text, at timestamp, song text STATIC, tempo list<float>, PRIMARY KEY (name, at)",
         ),
         expect![[r#"
-            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+            the tables of keyspace `KEYSPACE` in Cassandra at ADDRESS are not those that the plugin writes:
               plays.song: is static: rows would overwrite each other's
               plays.tempo: is list<float>; it should be float
             `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
@@ -306,7 +307,7 @@ fn every_difference_from_the_live_tables_is_told() {
     check(
         &SCHEMA.replace("t.plays", "t.other"),
         expect![[r#"
-            the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+            the tables of keyspace `KEYSPACE` in Cassandra at ADDRESS are not those that the plugin writes:
               plays: there is no such table
             `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]],
     );
@@ -316,7 +317,7 @@ fn every_difference_from_the_live_tables_is_told() {
         .execute(&format!("DROP KEYSPACE {}", keyspace.config.keyspace))
         .unwrap();
     expect![[r#"
-        the tables of keyspace `KEYSPACE` in Cassandra at 127.0.0.1:9042 are not those that the plugin writes:
+        the tables of keyspace `KEYSPACE` in Cassandra at ADDRESS are not those that the plugin writes:
           plays: there is no such table
         `host schema apply plays` makes what is missing; what is of another type must be dropped first"#]].assert_eq(&difference(&keyspace, &targets()[..1]));
 }
