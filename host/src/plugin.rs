@@ -16,6 +16,8 @@ mod isolate;
 mod journal;
 mod limits;
 mod live;
+#[doc(hidden)]
+pub mod native;
 mod pack;
 mod shape;
 mod wasi;
@@ -35,6 +37,7 @@ use crate::lookup::{self, Lookup};
 use crate::message::Batch;
 use crate::row::{Key, Transformed};
 
+use bindings::{Messages, Outcome};
 use cache::Cache;
 use convert::{Answer, Rules};
 use decode::Decoder;
@@ -224,8 +227,10 @@ pub struct Instance {
 }
 
 /// A batch on its way through an instance.
-struct Turn<'a> {
+struct Turn<'a, G> {
     instance: &'a mut Instance,
+    /// How the guest is called.
+    guest: G,
     batch: &'a Batch,
     answer: Answer,
     /// When the first call failed.
@@ -238,6 +243,25 @@ impl Instance {
     /// # Errors
     /// If the plugin cannot be started again, or fails on too many messages. Never for a message.
     pub fn apply(&mut self, batch: Batch) -> Result<Transformed, Error> {
+        self.turn(batch, Live::transform)
+    }
+
+    /// The same, with native code in place of the guest: see [`native`].
+    ///
+    /// # Errors
+    /// If the plugin cannot be started again.
+    #[doc(hidden)]
+    pub fn apply_natively(
+        &mut self,
+        batch: Batch,
+        transform: &mut native::Transform<'_>,
+    ) -> Result<Transformed, Error> {
+        self.turn(batch, |_, messages, _| {
+            Ok(native::call(transform, &messages))
+        })
+    }
+
+    fn turn(&mut self, batch: Batch, guest: impl Guest) -> Result<Transformed, Error> {
         let mut answer = Answer::new(self.shapes.len());
         let unseen = self
             .pack
@@ -247,6 +271,7 @@ impl Instance {
         let messages = 0..self.pack.sources.len();
         let mut turn = Turn {
             instance: self,
+            guest,
             batch: &batch,
             answer,
             failing_since: None,
@@ -284,7 +309,11 @@ impl Instance {
     }
 }
 
-impl Turn<'_> {
+/// [`Live::transform`], or what stands in for it.
+trait Guest: FnMut(&mut Live, Messages<'_>, Duration) -> Result<Outcome, Fault> {}
+impl<F: FnMut(&mut Live, Messages<'_>, Duration) -> Result<Outcome, Fault>> Guest for F {}
+
+impl<G: Guest> Turn<'_, G> {
     fn call(&mut self, range: std::ops::Range<usize>) -> Called<Error> {
         match self.try_call(&range) {
             Ok(Ok(())) => Called::Done,
@@ -321,7 +350,7 @@ impl Turn<'_> {
         let live = live.as_mut().expect("it was revived just now");
         let fields = pack.fields(range);
         let messages = pack.messages(self.batch.topic(), &fields, range);
-        let outcome = match live.transform(messages, limits.call(range.len())) {
+        let outcome = match (self.guest)(live, messages, limits.call(range.len())) {
             Ok(outcome) => outcome,
             Err(fault) => return Ok(Err(fault)),
         };

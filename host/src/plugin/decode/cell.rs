@@ -14,10 +14,10 @@ pub(super) fn push_number(kind: CqlType, number: &Number<'_>, cell: &mut Vec<u8>
             number.integer(|value: i64| cell.extend(value.to_be_bytes()))
         }
         CqlType::Varint => {
-            (number.is_integral && text::parse(kind, number.text, cell)).then_some(())
+            (number.is_integral && text::parse(kind, number.text(), cell)).then_some(())
         }
         CqlType::Float | CqlType::Double | CqlType::Decimal => {
-            text::parse(kind, number.text, cell).then_some(())
+            text::parse(kind, number.text(), cell).then_some(())
         }
         CqlType::Ascii
         | CqlType::Text

@@ -5,6 +5,8 @@ use super::escape::unescape;
 
 /// The deepest nesting of objects and arrays.
 const DEPTH_MAX: usize = 128;
+/// Integers of so many digits fit into 64 bits, whichever digits they are.
+const I64_DIGITS_SURE: usize = 18;
 
 /// Why bytes are no JSON.
 #[derive(Debug)]
@@ -42,14 +44,18 @@ pub(super) enum Token<'a> {
 /// A number as it is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number<'a> {
-    pub(super) text: &'a str,
+    bytes: &'a [u8],
     /// Whether it has neither fraction nor exponent.
     pub(super) is_integral: bool,
     /// Its value, if it is integral and fits.
     value: Option<i64>,
 }
 
-impl Number<'_> {
+impl<'a> Number<'a> {
+    pub(super) fn text(&self) -> &'a str {
+        std::str::from_utf8(self.bytes).expect("it has figures only")
+    }
+
     /// Hands over the number, if it is an integer of the range.
     pub(super) fn integer<N: TryFrom<i64>>(&self, take: impl FnOnce(N)) -> Option<()> {
         self.value
@@ -316,11 +322,9 @@ impl<'a> Parser<'a> {
         let start = self.at;
         let is_negative = self.take(b'-');
         let whole = self.at;
-        let mut value = Some(0_i64);
+        let mut value = 0_i64;
         while let Some(digit @ b'0'..=b'9') = self.bytes.get(self.at) {
-            let digit = i64::from(digit - b'0');
-            let signed = if is_negative { -digit } else { digit };
-            value = value.and_then(|value| value.checked_mul(10)?.checked_add(signed));
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
             self.at += 1;
         }
         let digits = self.at - whole;
@@ -338,16 +342,22 @@ impl<'a> Parser<'a> {
             let _ = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }
-        let text = std::str::from_utf8(&self.bytes[start..self.at]).expect("it has figures only");
+        let mut number = Number {
+            bytes: &self.bytes[start..self.at],
+            is_integral,
+            value: None,
+        };
+        let is_finite = |number: &str| number.parse().is_ok_and(f64::is_finite);
         // Below 300 digits and without an exponent no number is too large.
-        if (has_exponent || digits > 300) && !text.parse::<f64>().is_ok_and(f64::is_finite) {
+        if (has_exponent || digits > 300) && !is_finite(number.text()) {
             return Err(self.fault("a number too large"));
         }
-        Ok(Number {
-            text,
-            is_integral,
-            value: value.filter(|_| is_integral),
-        })
+        number.value = match (is_integral, digits) {
+            (true, ..=I64_DIGITS_SURE) => Some(if is_negative { -value } else { value }),
+            (true, _) => number.text().parse().ok(),
+            (false, _) => None,
+        };
+        Ok(number)
     }
 
     fn digits(&mut self) -> Result<(), Fault> {
