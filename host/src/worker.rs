@@ -393,3 +393,6 @@ impl Worker {
 fn is_bare(batch: &Batch) -> bool {
     batch.is_empty() && batch.spans().is_empty()
 }
+
+#[cfg(test)]
+mod tests;
