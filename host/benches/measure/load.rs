@@ -34,7 +34,7 @@ pub(crate) struct Load {
 impl Load {
     /// The topic with this load; filled now, if it is not yet.
     pub(crate) fn topic(&self) -> String {
-        let topic = format!("sluice_bench_{}_{}", self.people, self.messages);
+        let topic = format!("sluice_bench_keyed_{}_{}", self.people, self.messages);
         let config = kafka::Config {
             brokers: kafka(),
             topic: topic.clone(),

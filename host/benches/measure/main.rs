@@ -139,8 +139,9 @@ fn once(topic: &str, more: &[&str], load: &load::Load) -> Figures {
         messages += line["numInputRows"].as_f64().unwrap_or_default();
     }
     let used = load::wait(&mut child);
-    assert_eq!(
-        messages, load.messages as f64,
+    // A rebalance between its own workers at the start may make it read a batch twice.
+    assert!(
+        messages >= load.messages as f64,
         "the host read the whole topic"
     );
     let figures = Figures {
