@@ -55,11 +55,12 @@ enum Verb {
 /// # Errors
 /// What went wrong; [`exit::fail`] prints it and knows the exit code.
 pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
-    // Where the output itself tells how the work goes, the log is for what is wrong.
+    // Where the output itself tells how the work goes, the log is for what is wrong. Why Cassandra does
+    // not answer is told once, by the worker; its driver would tell at every attempt.
     let filter = match (&cli.verb, &cli.run) {
-        (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,host=info",
-        (Some(Verb::Demo(_)), _) => "warn,host::telemetry=info",
-        (Some(_) | None, _) => "warn",
+        (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,scylla=off,host=info",
+        (Some(Verb::Demo(_)), _) => "warn,scylla=off,host::telemetry=info",
+        (Some(_) | None, _) => "warn,scylla=off",
     };
     telemetry::init(&config::log_filter(filter))
         .context("SLUICE_LOG cannot be read as a filter")?;
