@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::name_and_file;
+use crate::lookup;
 use crate::produce::{self, BROKERS, BoxError, Description, PARTITIONS, Plan};
 
 /// How often progress is shown.
@@ -178,7 +179,7 @@ fn print(message: &[u8]) {
 fn cells(args: &Args, lookup: &str, column: &str) -> Result<Vec<String>, BoxError> {
     if let Some((_, path)) = args.lookup.iter().find(|(name, _)| name == lookup) {
         let bytes = std::fs::read(path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        return column_of(&bytes, column);
+        return Ok(lookup::column(&path.display().to_string(), &bytes, column)?);
     }
     let carried = sluice_bundled::pipeline(&args.pipeline);
     let carried = carried.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
@@ -196,18 +197,8 @@ pub fn sample_cells(
 ) -> Result<Vec<String>, BoxError> {
     let sample = carried.lookups.iter().find(|(name, _)| *name == lookup);
     let (_, bytes) = sample.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
-    column_of(bytes, column)
-}
-
-fn column_of(bytes: &[u8], column: &str) -> Result<Vec<String>, BoxError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::Reader::from_reader(bytes);
-    let place = reader.headers()?.iter().position(|header| header == column);
-    let place = place.ok_or_else(|| anyhow!("there is no column `{column}`"))?;
-    let cell = |record: csv::Result<csv::StringRecord>| {
-        Ok(record?.get(place).unwrap_or_default().to_owned())
-    };
-    reader.records().map(cell).collect()
+    let name = format!("the carried sample of `{lookup}`");
+    Ok(lookup::column(&name, bytes, column)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
