@@ -30,15 +30,25 @@ pub enum Error {
         /// What is wrong, with its place.
         reason: String,
     },
-    /// `--plugin` names neither a file nor a carried pipeline.
+    /// What is named is neither a file or folder nor a carried pipeline.
     #[error(
-        "there is no file `{name}`, and this binary carries no pipeline of that name, but: {carried}"
+        "there is no file or folder `{name}`, and this binary carries no pipeline of that name{hint}"
     )]
     NoPlugin {
         /// What was asked for.
         name: String,
-        /// What there is.
-        carried: String,
+        /// What may have been meant.
+        hint: String,
+    },
+    /// The configuration leads to a plugin that is not there.
+    #[error("there is no file `{path}`, to which `path` in [plugin] of {config} leads{way_out}")]
+    NoModule {
+        /// Where it should be.
+        path: PathBuf,
+        /// The file that says so.
+        config: PathBuf,
+        /// What makes one.
+        way_out: String,
     },
     /// A plugin that no configuration belongs to.
     #[error(
@@ -66,6 +76,15 @@ pub enum Error {
     NoSchema {
         /// What needs it.
         sink: &'static str,
+    },
+    /// Queries that are asked for and not there.
+    #[error(
+        "nothing says what can be asked of `{pipeline}`: say `queries = \"FILE.cql\"` in pipeline.toml, \
+         or put a queries.cql beside it"
+    )]
+    NoQueries {
+        /// The pipeline.
+        pipeline: String,
     },
     /// Flags or settings that cannot be.
     #[error("{0}")]

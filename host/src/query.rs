@@ -19,15 +19,15 @@ mod bind;
 mod render;
 
 use std::fmt;
-use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 
 pub use bind::Bound;
 pub use render::{Format, render};
 
+use crate::nearest::did_you_mean;
 use crate::row::CqlType;
-use crate::sink::schema::{Schema, token};
+use crate::sink::schema::token;
 use crate::sink::value::{cell_of_text, time_of_text};
 use crate::sink::{self, Parameter, cassandra, sqlite};
 
@@ -172,18 +172,6 @@ pub enum Error {
     Store(#[from] sink::Error),
 }
 
-/// The nearest of the known names, as the end of a sentence; all of them, if none is near.
-pub(crate) fn did_you_mean(name: &str, known: &[String]) -> String {
-    let near = known
-        .iter()
-        .map(|other| (strsim::jaro_winkler(name, other), other));
-    match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((nearness, other)) if nearness > 0.8 => format!("; did you mean `{other}`?"),
-        Some(_) => format!("; there are {}", known.join(", ")),
-        None => String::new(),
-    }
-}
-
 /// Reads `queries.cql`.
 ///
 /// # Errors
@@ -318,28 +306,6 @@ impl Store {
         };
         Ok(bound.shown(answer?))
     }
-}
-
-/// The most rows that [`sample`] shows.
-const SAMPLE_ROWS_MAX: usize = 5;
-
-/// A few rows of a carried pipeline's tables in SQLite, as a table: the first of its query `sample`.
-///
-/// # Errors
-/// If there are no such tables in `directory`, or the pipeline has no such query.
-pub fn sample(carried: &sluice_bundled::Pipeline, directory: &Path) -> Result<String, Error> {
-    let schema =
-        Schema::parse(carried.schema).map_err(|error| sink::Error::Schema(error.to_string()))?;
-    let queries = parse(carried.queries)?;
-    let config = sqlite::Config {
-        directory: directory.to_owned(),
-        keyspace: schema.keyspace,
-        schema: carried.schema.to_owned(),
-    };
-    let bound = find(&queries, "sample")?.bind(&[], &config.keyspace)?;
-    let mut answer = Store::Sqlite(sqlite::Reader::open(&config)?).ask(&bound)?;
-    answer.rows.truncate(SAMPLE_ROWS_MAX);
-    Ok(render(&answer, Format::Table))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn bundle() -> Result<(), Box<dyn Error>> {
     let mut text =
         String::from("/// All of them, by name.\npub const PIPELINES: &[Pipeline] = &[\n");
     for folder in &folders {
-        text += &entry(root, folder, &modules, &out)?;
+        text += &entry(folder, &modules, &out)?;
     }
     text += "];\n";
     fs::write(out.join("pipelines.rs"), text)?;
@@ -106,10 +106,20 @@ fn name(folder: &Path) -> Result<&str, Box<dyn Error>> {
 }
 
 /// A pipeline as an element of the constant.
-fn entry(root: &Path, folder: &Path, modules: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+fn entry(folder: &Path, modules: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let name = name(folder)?;
-    let cql = root.join("cql").join(name);
     let config = folder.join("pipeline.toml");
+    let parsed: toml::Table = fs::read_to_string(&config)?
+        .parse()
+        .map_err(|error| format!("{}: {error}", config.display()))?;
+    // As the host finds it: where the key leads, else beside the file.
+    let beside = |key: &str| {
+        let path = parsed.get(key).and_then(toml::Value::as_str);
+        path.map_or_else(
+            || folder.join(format!("{key}.cql")),
+            |path| folder.join(path),
+        )
+    };
     let mut text = format!("    Pipeline {{\n        name: {name:?},\n");
     for (field, include, path) in [
         (
@@ -118,17 +128,14 @@ fn entry(root: &Path, folder: &Path, modules: &Path, out: &Path) -> Result<Strin
             modules.join(format!("{}.wasm", name.replace('-', "_"))),
         ),
         ("config", "include_str", config.clone()),
-        ("schema", "include_str", cql.join("schema.cql")),
-        ("queries", "include_str", cql.join("queries.cql")),
+        ("schema", "include_str", beside("schema")),
+        ("queries", "include_str", beside("queries")),
         ("samples", "include_bytes", folder.join("samples.jsonl")),
     ] {
         let copy = copied(&path, &out.join(format!("{name}.{field}")))?;
         writeln!(text, "        {field}: {include}!({copy:?}),")?;
     }
     text += "        lookups: &[\n";
-    let parsed: toml::Table = fs::read_to_string(&config)?
-        .parse()
-        .map_err(|error| format!("{}: {error}", config.display()))?;
     let lookups = parsed.get("lookups").and_then(toml::Value::as_table);
     for (lookup, options) in lookups.into_iter().flatten() {
         let path = options.get("path").and_then(toml::Value::as_str);

@@ -12,7 +12,7 @@ use crate::plugin::{self, Plugin};
 /// What `inspect` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A component, core module or .wat file, or the name of a carried pipeline
+    /// A component, core module or .wat file, or a pipeline: a name that the binary carries, or a path
     plugin: String,
     /// The pipeline.toml whose configuration the plugin is given [default: beside the file]
     #[arg(long, value_name = "FILE")]
@@ -36,8 +36,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let found = config::find(&args.plugin, args.config.as_deref(), no_pipeline);
     let (name, bytes, config) = match found {
         Ok(found) => {
-            let config = plugin_config(&found)?;
-            (found.name, found.bytes, config)
+            let (name, bytes) = found.plugin()?;
+            (name, bytes, plugin_config(&found)?)
         }
         // A plugin alone can be looked at just as well.
         Err(config::Error::NoPipeline { plugin: name }) => {

@@ -13,7 +13,7 @@ use crate::query::{self, Format, Query};
 /// What `host query` takes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The pipeline: one that the binary carries
+    /// The pipeline: a name that the binary carries, or a path: its folder, its pipeline.toml, its plugin
     pipeline: String,
     #[command(flatten)]
     options: Options,
@@ -64,8 +64,9 @@ const FLAGS: [(&str, bool); 6] = [
 /// # Errors
 /// If it is asked wrongly, or the store does not answer.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (carried, file) = pipeline(&args.pipeline)?;
-    let queries = query::parse(carried.queries)?;
+    let found = pipeline(&args.pipeline)?;
+    let text = found.queries()?;
+    let queries = query::parse(&text.text).with_context(|| text.name.clone())?;
     let (asked, behind) = split(&args.asked)?;
     let behind = Behind::try_parse_from(behind)
         .unwrap_or_else(|error| error.exit())
@@ -73,8 +74,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let place = behind.place.or(args.options.place);
     let text = match asked {
         Some((name, given)) if !(behind.list || args.options.list) => {
-            let bound = query::find(&queries, &name)?.bind(&given, &place.keyspace(&file))?;
-            let answer = place.open(&file, carried.schema)?.ask(&bound)?;
+            let bound = query::find(&queries, &name)?.bind(&given, &place.keyspace(&found.file))?;
+            let answer = place.open(&found)?.ask(&bound)?;
             let format = match (
                 behind.json || args.options.json,
                 behind.csv || args.options.csv,

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use super::exit;
 use super::tables::{Kind, Place, pipeline};
 use crate::config;
@@ -13,7 +15,7 @@ use crate::sink::sqlite::Sqlite;
 pub struct Args {
     /// What to do
     action: Action,
-    /// The pipeline: one that the binary carries
+    /// The pipeline: a name that the binary carries, or a path: its folder, its pipeline.toml, its plugin
     pipeline: String,
     #[command(flatten)]
     place: Place,
@@ -35,19 +37,20 @@ enum Action {
 /// When the store does not answer, or refuses.
 #[expect(clippy::print_stdout, reason = "the verb is there to be read")]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (carried, file) = pipeline(&args.pipeline)?;
-    let schema = Schema::parse(carried.schema)?;
+    let found = pipeline(&args.pipeline)?;
+    let (file, text) = (&found.file, found.schema("`host schema`")?);
+    let schema = Schema::parse(&text.text).with_context(|| text.name.clone())?;
     if let Action::Show = args.action {
-        let statements = schema.statements(&args.place.keyspace(&file));
+        let statements = schema.statements(&args.place.keyspace(file));
         statements
             .iter()
             .for_each(|statement| println!("{statement};\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let differences = match args.place.kind() {
-        Kind::Cassandra => in_cassandra(&args, &file, &schema)?,
+        Kind::Cassandra => in_cassandra(&args, file, &schema)?,
         Kind::Sqlite(directory) => {
-            let config = args.place.sqlite(&directory, &file, carried.schema);
+            let config = args.place.sqlite(&directory, file, &text.text);
             let is_missing = !config.path().is_file();
             match args.action {
                 Action::Diff if is_missing => {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::query::did_you_mean;
+use super::run::assemble::own_name;
+use crate::config::{self, Found};
+use crate::query;
 use crate::sink::{self, cassandra, sqlite};
-use crate::{config, query};
 
 /// A store of tables, as `--sink` names it.
 #[derive(Clone, Debug)]
@@ -96,11 +97,12 @@ impl Place {
     }
 
     /// The store, to be asked.
-    pub(super) fn open(&self, file: &config::File, schema: &str) -> anyhow::Result<query::Store> {
+    pub(super) fn open(&self, found: &Found) -> anyhow::Result<query::Store> {
         Ok(match self.kind() {
-            Kind::Cassandra => query::Store::Cassandra(self.cassandra(file)?),
+            Kind::Cassandra => query::Store::Cassandra(self.cassandra(&found.file)?),
             Kind::Sqlite(directory) => {
-                let config = self.sqlite(&directory, file, schema);
+                let schema = &found.schema("SQLite")?.text;
+                let config = self.sqlite(&directory, &found.file, schema);
                 // Asking must not make an empty file of a mistyped directory.
                 anyhow::ensure!(
                     config.path().is_file(),
@@ -113,20 +115,7 @@ impl Place {
     }
 }
 
-/// The carried pipeline of a name, and its configuration.
-pub(super) fn pipeline(
-    name: &str,
-) -> anyhow::Result<(&'static sluice_bundled::Pipeline, config::File)> {
-    let Some(carried) = sluice_bundled::pipeline(name) else {
-        let known: Vec<_> = sluice_bundled::PIPELINES
-            .iter()
-            .map(|known| known.name.to_owned())
-            .collect();
-        anyhow::bail!(
-            "there is no pipeline `{name}`{}",
-            did_you_mean(name, &known)
-        );
-    };
-    let file = config::File::parse(&format!("{name}/pipeline.toml (carried)"), carried.config)?;
-    Ok((carried, file))
+/// The pipeline of a carried name or a path.
+pub(super) fn pipeline(what: &str) -> anyhow::Result<Found> {
+    config::find(what, None, own_name)
 }

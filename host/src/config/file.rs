@@ -19,6 +19,8 @@ pub struct File {
     pub topic: String,
     /// Where its tables' schema is, from the file's folder; `schema.cql` beside it, if not given.
     pub schema: Option<PathBuf>,
+    /// Where its tables' queries are, from the file's folder; `queries.cql` beside it, if not given.
+    pub queries: Option<PathBuf>,
     /// The plugin.
     pub plugin: PluginSection,
     /// Where reference data is.

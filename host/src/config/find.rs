@@ -1,8 +1,12 @@
-//! Finding what belongs together: a plugin's bytes, its `pipeline.toml`, its schema, its lookups.
+//! Finding what belongs together: a plugin's bytes, its `pipeline.toml`, its schema, its queries, its
+//! lookups.
 
 use std::path::{Path, PathBuf};
 
+use sluice_bundled::Pipeline;
+
 use super::{Error, File};
+use crate::nearest::did_you_mean;
 
 /// A text with the name by which messages speak of it.
 #[derive(Clone, Debug)]
@@ -13,81 +17,196 @@ pub struct Text {
     pub text: String,
 }
 
-/// A plugin and the pipeline it is for.
+/// A pipeline: what its configuration says, and what lies beside it.
 pub struct Found {
-    /// The plugin's file name; `.wat` text goes by its ending.
-    pub name: String,
-    /// The plugin's bytes: a component, a core module, or text.
-    pub bytes: Vec<u8>,
+    /// What verbs that take a pipeline call it: a carried name or a path.
+    pub named: String,
     /// The pipeline's configuration.
     pub file: File,
     /// The folder that paths in the configuration start from; `None`, if the binary carries it.
     pub folder: Option<PathBuf>,
     /// The tables' schema, if there is one.
     pub schema: Option<Text>,
+    /// What can be asked of the tables, if there is something.
+    pub queries: Option<Text>,
     /// The carried pipeline of this name, whose samples stand in for files that are not there.
-    pub carried: Option<&'static sluice_bundled::Pipeline>,
+    pub carried: Option<&'static Pipeline>,
+    module: Module,
 }
 
-/// Finds the plugin that `--plugin` names, and its pipeline: `--config`, else the file beside the
-/// plugin, else the carried pipeline of the plugin's own name, for which `ask` is asked.
+/// Where a plugin's bytes are.
+enum Module {
+    /// In a file that was named.
+    File(PathBuf),
+    /// In the file that `[plugin] path` of a `pipeline.toml` leads to.
+    Configured { path: PathBuf, config: PathBuf },
+    /// In this binary.
+    Carried(&'static Pipeline),
+}
+
+/// What is named where a pipeline is asked for.
+enum Place {
+    /// A `pipeline.toml`, or the folder that it is in.
+    Config(PathBuf),
+    /// A plugin.
+    Plugin(PathBuf),
+    /// A pipeline that the binary carries.
+    Carried(&'static Pipeline),
+}
+
+/// Finds the pipeline that `what` names: a folder with a `pipeline.toml`, that file itself, a plugin,
+/// or a pipeline that the binary carries, with or without `.wasm`.
+///
+/// A plugin's configuration is `config`, else the file beside it, else that of the carried pipeline
+/// of its own name, for which `ask` is asked. A file goes before a carried name, a carried name
+/// before a folder: `./name` is always the folder.
 ///
 /// # Errors
 /// What is missing, and how to give it.
 pub fn find<E: From<Error>>(
-    plugin: &str,
+    what: &str,
     config: Option<&Path>,
     ask: impl FnOnce(&str, &[u8]) -> Result<String, E>,
 ) -> Result<Found, E> {
-    let path = Path::new(plugin);
-    let carried = sluice_bundled::pipeline(plugin.strip_suffix(".wasm").unwrap_or(plugin));
-    let bytes = match (path.is_file(), carried) {
-        (true, _) => read(path)?,
-        (false, Some(pipeline)) => pipeline.module.to_vec(),
-        (false, None) => return Err(no_plugin(plugin).into()),
+    let place = place(what)?;
+    let beside = match &place {
+        Place::Config(path) => Some(path.clone()),
+        Place::Plugin(path) => Some(beside(path, CONFIG)).filter(|path| path.is_file()),
+        Place::Carried(_) => None,
     };
-    let beside = path.parent().unwrap_or(Path::new("")).join("pipeline.toml");
-    let beside = (path.is_file() && beside.is_file()).then_some(beside);
-    let config = config.map(Path::to_path_buf).or(beside);
-    let name = path
-        .file_name()
-        .map_or(plugin.into(), |name| name.to_string_lossy())
-        .into_owned();
-    if let Some(path) = config {
-        let text = text(&path)?;
-        let file = File::parse(&text.name, &text.text)?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let carried = sluice_bundled::pipeline(&file.name);
-        let schema = schema(&file, &folder)?.or_else(|| carried.map(carried_schema));
-        return Ok(Found {
-            name,
-            bytes,
-            file,
-            folder: Some(folder),
-            schema,
-            carried,
-        });
+    if let Some(path) = config.map(Path::to_path_buf).or(beside) {
+        let named = config.map_or(what.to_owned(), |config| config.display().to_string());
+        return Ok(configured(named, place, &path)?);
     }
-    let carried = match (path.is_file(), carried) {
-        (false, Some(pipeline)) => pipeline,
-        (_, _) => {
-            let own = ask(&name, &bytes)?;
-            sluice_bundled::pipeline(&own).ok_or(Error::NoPipeline { plugin: own })?
+    let (module, carried) = match place {
+        Place::Carried(pipeline) => (Module::Carried(pipeline), pipeline),
+        Place::Plugin(path) | Place::Config(path) => {
+            let own = ask(&file_name(&path), &read(&path)?)?;
+            let carried = sluice_bundled::pipeline(&own);
+            let carried = carried.ok_or(Error::NoPipeline { plugin: own })?;
+            (Module::File(path), carried)
         }
     };
-    let file = File::parse(
-        &format!("{}/pipeline.toml (carried)", carried.name),
-        carried.config,
-    )?;
-    let schema = Some(carried_schema(carried));
+    let name = format!("{}/pipeline.toml (carried)", carried.name);
     Ok(Found {
-        name,
-        bytes,
-        file,
+        named: carried.name.to_owned(),
+        file: File::parse(&name, carried.config)?,
         folder: None,
-        schema,
+        schema: Some(carried_text(carried, "schema.cql", carried.schema)),
+        queries: Some(carried_text(carried, "queries.cql", carried.queries)),
         carried: Some(carried),
+        module,
     })
+}
+
+/// The name of a pipeline's configuration in its folder.
+const CONFIG: &str = "pipeline.toml";
+
+fn place(what: &str) -> Result<Place, Error> {
+    let path = Path::new(what);
+    if path.is_file() {
+        let is_config = path.extension().is_some_and(|ending| ending == "toml");
+        let place = if is_config {
+            Place::Config
+        } else {
+            Place::Plugin
+        };
+        return Ok(place(path.to_path_buf()));
+    }
+    match sluice_bundled::pipeline(what.strip_suffix(".wasm").unwrap_or(what)) {
+        Some(pipeline) => Ok(Place::Carried(pipeline)),
+        None if path.is_dir() => Ok(Place::Config(path.join(CONFIG))),
+        None => Err(no_plugin(what)),
+    }
+}
+
+/// The pipeline of a `pipeline.toml`, with the plugin of `place`.
+fn configured(named: String, place: Place, config: &Path) -> Result<Found, Error> {
+    let file = parsed(config)?;
+    let module = match place {
+        Place::Plugin(path) => Module::File(path),
+        Place::Carried(pipeline) => Module::Carried(pipeline),
+        Place::Config(own) => {
+            // Another file's configuration for the plugin that this one names.
+            let named = (own != config).then(|| parsed(&own)).transpose()?;
+            let path = &named.as_ref().unwrap_or(&file).plugin.path;
+            Module::Configured {
+                path: beside(&own, path),
+                config: own,
+            }
+        }
+    };
+    let carried = sluice_bundled::pipeline(&file.name);
+    let text = |key: &Option<PathBuf>, name: &str, carried_text: Option<Text>| match key {
+        Some(path) => text(&beside(config, path)).map(Some),
+        None if beside(config, name).is_file() => text(&beside(config, name)).map(Some),
+        None => Ok(carried_text),
+    };
+    let schema = carried.map(|pipeline| carried_text(pipeline, "schema.cql", pipeline.schema));
+    let queries = carried.map(|pipeline| carried_text(pipeline, "queries.cql", pipeline.queries));
+    Ok(Found {
+        named,
+        schema: text(&file.schema, "schema.cql", schema)?,
+        queries: text(&file.queries, "queries.cql", queries)?,
+        folder: Some(beside(config, "")),
+        carried,
+        module,
+        file,
+    })
+}
+
+impl Found {
+    /// The plugin: its file's name, by whose ending `.wat` text is told, and its bytes: a component, a
+    /// core module, or text.
+    ///
+    /// # Errors
+    /// If there is no such file, with what makes one, or it cannot be read.
+    pub fn plugin(&self) -> Result<(String, Vec<u8>), Error> {
+        let path = match &self.module {
+            Module::Carried(pipeline) => {
+                return Ok((format!("{}.wasm", pipeline.name), pipeline.module.to_vec()));
+            }
+            Module::Configured { path, config } if !path.is_file() => {
+                return Err(Error::NoModule {
+                    path: path.clone(),
+                    config: config.clone(),
+                    way_out: way_to_build(config),
+                });
+            }
+            Module::File(path) | Module::Configured { path, .. } => path,
+        };
+        Ok((file_name(path), read(path)?))
+    }
+
+    /// The tables' schema; `sink` needs it.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn schema(&self, sink: &'static str) -> Result<&Text, Error> {
+        self.schema.as_ref().ok_or(Error::NoSchema { sink })
+    }
+
+    /// What can be asked of the tables.
+    ///
+    /// # Errors
+    /// If there is nothing.
+    pub fn queries(&self) -> Result<&Text, Error> {
+        let pipeline = self.file.name.clone();
+        self.queries.as_ref().ok_or(Error::NoQueries { pipeline })
+    }
+}
+
+/// How a plugin is built whose sources lie beside its configuration.
+fn way_to_build(config: &Path) -> String {
+    let manifest = beside(config, "Cargo.toml");
+    if !manifest.is_file() {
+        return String::new();
+    }
+    format!(
+        "; `cargo build --release --target wasm32-unknown-unknown --manifest-path {}` builds it: let \
+         the key lead to what that makes",
+        manifest.display()
+    )
 }
 
 /// A lookup's bytes and the name to speak of them: the flag's file, else the configuration's, else
@@ -118,31 +237,34 @@ pub fn lookup_bytes(
 }
 
 fn no_plugin(name: &str) -> Error {
-    let carried: Vec<_> = sluice_bundled::PIPELINES
-        .iter()
-        .map(|pipeline| pipeline.name)
-        .collect();
+    let carried = sluice_bundled::PIPELINES.iter();
+    let carried: Vec<&str> = carried.map(|pipeline| pipeline.name).collect();
     Error::NoPlugin {
         name: name.to_owned(),
-        carried: carried.join(", "),
+        hint: did_you_mean(name.strip_suffix(".wasm").unwrap_or(name), &carried),
     }
 }
 
-fn schema(file: &File, folder: &Path) -> Result<Option<Text>, Error> {
-    let beside = folder.join("schema.cql");
-    match &file.schema {
-        Some(path) => text(&folder.join(path)).map(Some),
-        None if beside.is_file() => text(&beside).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn carried_schema(pipeline: &'static sluice_bundled::Pipeline) -> Text {
-    let name = format!("{}/schema.cql (carried)", pipeline.name);
+fn carried_text(pipeline: &Pipeline, file: &str, text: &str) -> Text {
     Text {
-        name,
-        text: pipeline.schema.to_owned(),
+        name: format!("{}/{file} (carried)", pipeline.name),
+        text: text.to_owned(),
     }
+}
+
+/// A path of the folder that a file is in.
+fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn parsed(config: &Path) -> Result<File, Error> {
+    let text = text(config)?;
+    File::parse(&text.name, &text.text)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

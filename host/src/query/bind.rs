@@ -3,7 +3,8 @@
 //! Stores differ in what an average of nothing is (Cassandra says 0). So an aggregate is asked
 //! together with how many values it is of, and where there are none the answer says so.
 
-use super::{Error, Query, did_you_mean};
+use super::{Error, Query};
+use crate::nearest::did_you_mean;
 use crate::sink::schema::token::{self, Kind, Token};
 use crate::sink::value::Value;
 use crate::sink::{Answer, Parameter};

@@ -8,6 +8,7 @@ mod cli;
 mod contract;
 mod dead_letters;
 mod end_to_end;
+mod finding;
 mod golden;
 mod kafka;
 mod queries;

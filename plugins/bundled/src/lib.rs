@@ -12,9 +12,9 @@ pub struct Pipeline {
     pub module: &'static [u8],
     /// Its `pipeline.toml`.
     pub config: &'static str,
-    /// Its keyspace and tables: `cql/<name>/schema.cql`.
+    /// Its keyspace and tables: what `schema` in its `pipeline.toml` leads to.
     pub schema: &'static str,
-    /// What can be asked of its tables: `cql/<name>/queries.cql`.
+    /// What can be asked of its tables: what `queries` leads to.
     pub queries: &'static str,
     /// Messages to try it with, one a line: its `samples.jsonl`.
     pub samples: &'static [u8],

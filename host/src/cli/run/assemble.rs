@@ -87,7 +87,8 @@ pub struct Assembled {
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
     let found = config::find(&args.plugin, args.config.as_deref(), own_name)?;
-    let plugin = Plugin::load(&found.name, &found.bytes, &plugin_config(&found)?)
+    let (name, bytes) = found.plugin()?;
+    let plugin = Plugin::load(&name, &bytes, &plugin_config(&found)?)
         .with_context(|| args.plugin.clone())?;
     let lookups = lookups(args, &found, &plugin)?;
     let description = plugin.description();
@@ -144,7 +145,10 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
 type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
 
 /// The name a plugin gives itself, to find the pipeline it is for.
-fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
+///
+/// # Errors
+/// If it is no plugin.
+pub fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
     let config = plugin::Config {
         cache: config::cache_directory(),
         ..Default::default()

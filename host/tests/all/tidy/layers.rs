@@ -19,6 +19,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 #[rustfmt::skip]
 const MODULES: &[(&str, &[&str])] = &[
     ("message", &[]),
+    ("nearest", &[]),
     ("row", &["message"]),
     ("retry", &[]),
     ("lookup", &["row"]),
@@ -28,13 +29,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("checkpoint", &["message", "sink"]),
     ("embedded", &[]),
     ("produce", &["message"]),
-    ("query", &["row", "sink"]),
+    ("query", &["nearest", "row", "sink"]),
     ("worker", &["message", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
     ("telemetry", &["message", "worker"]),
     ("pipeline", &["retry", "row", "lookup", "source", "plugin", "sink", "checkpoint", "worker"]),
-    ("config", &["lookup", "source", "plugin", "sink", "produce"]),
+    ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
     ("cli", &[
-        "message", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
+        "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
         "worker", "telemetry", "pipeline", "config",
     ]),
 ];

@@ -20,13 +20,7 @@ pub(super) fn opener(
         .keyspace
         .clone()
         .unwrap_or_else(|| found.file.cassandra.keyspace.clone());
-    let schema = |sink: &'static str| {
-        let schema = found
-            .schema
-            .as_ref()
-            .ok_or(config::Error::NoSchema { sink })?;
-        Ok::<_, config::Error>(schema.text.clone())
-    };
+    let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
     Ok(match &args.sink {
         SinkKind::Cassandra => {
             let config = cassandra_config(&args.cassandra, found, keyspace)?;
@@ -115,7 +109,7 @@ fn cassandra_config(
     cassandra
         .local_datacenter
         .clone_from(&section.local_datacenter);
-    cassandra.pipeline = Some(found.file.name.clone());
+    cassandra.pipeline = Some(found.named.clone());
     cassandra.ttl = section.ttl;
     Ok(cassandra)
 }
