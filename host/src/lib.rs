@@ -27,6 +27,7 @@ pub mod config;
 pub mod embedded;
 pub mod produce;
 pub mod query;
+pub mod samples;
 pub mod telemetry;
 
 pub mod cli;

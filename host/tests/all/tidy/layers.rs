@@ -30,13 +30,14 @@ const MODULES: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("produce", &["message"]),
     ("query", &["nearest", "row", "sink"]),
+    ("samples", &["message", "row", "lookup", "plugin", "sink"]),
     ("worker", &["message", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
     ("telemetry", &["message", "worker"]),
     ("pipeline", &["retry", "row", "lookup", "source", "plugin", "sink", "checkpoint", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
     ("cli", &[
         "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
-        "worker", "telemetry", "pipeline", "config",
+        "samples", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
 
