@@ -8,6 +8,7 @@ pub mod query;
 pub mod run;
 pub mod schema;
 mod tables;
+pub mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Verb {
     Schema(schema::Args),
     /// Show what a plugin is and what it may do
     Inspect(inspect::Args),
+    /// Try a pipeline's samples, and compare what comes out with its golden rows
+    Test(test::Args),
 }
 
 /// Runs what the command line says.
@@ -71,6 +74,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Query(args)), _) => query::run(args),
         (Some(Verb::Schema(args)), _) => schema::run(args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
+        (Some(Verb::Test(args)), _) => test::run(&args),
         (None, None) => {
             Cli::command().print_help()?;
             Ok(exit::USAGE.into())

@@ -10,7 +10,7 @@ use host::plugin::{Config, Error, Limits, Plugin};
 use host::row::{Key, Transformed};
 
 /// The misbehaving plugin's core module, built once.
-fn module() -> &'static [u8] {
+pub(crate) fn module() -> &'static [u8] {
     static MODULE: OnceLock<Vec<u8>> = OnceLock::new();
     MODULE.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -12,4 +12,5 @@ mod finding;
 mod golden;
 mod kafka;
 mod queries;
+mod samples;
 mod tidy;

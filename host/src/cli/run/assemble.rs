@@ -90,7 +90,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let (name, bytes) = found.plugin()?;
     let plugin = Plugin::load(&name, &bytes, &plugin_config(&found)?)
         .with_context(|| args.plugin.clone())?;
-    let lookups = lookups(args, &found, &plugin)?;
+    let lookups = lookups(&args.lookup, &found, &plugin)?;
     let description = plugin.description();
     let (name, version) = (description.name.clone(), description.version.clone());
     let origin = Origin {
@@ -184,14 +184,16 @@ pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
 }
 
 /// Reads the reference data that the plugin declares.
-fn lookups(
-    args: &Args,
+///
+/// # Errors
+/// If `flags` name a lookup that it does not declare, or a file cannot be used.
+pub fn lookups(
+    flags: &[(String, PathBuf)],
     found: &Found,
     plugin: &Plugin,
 ) -> anyhow::Result<Vec<(String, Arc<Lookup>)>> {
     let declared = &plugin.description().lookups;
-    if let Some((name, _)) = args
-        .lookup
+    if let Some((name, _)) = flags
         .iter()
         .find(|(name, _)| !declared.iter().any(|declared| declared.name == *name))
     {
@@ -208,11 +210,7 @@ fn lookups(
         return Err(config::Error::Setting(reason).into());
     }
     let read = |declared: &lookup::Declared| {
-        let flag = args
-            .lookup
-            .iter()
-            .rev()
-            .find(|(name, _)| *name == declared.name);
+        let flag = flags.iter().rev().find(|(name, _)| *name == declared.name);
         let flag = flag.map(|(_, path)| path.as_path());
         let (label, bytes) = config::lookup_bytes(found, &declared.name, flag)?;
         let header = found

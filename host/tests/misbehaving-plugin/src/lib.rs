@@ -182,6 +182,10 @@ fn answer_with_rows(message: u32, payload: &str, outcome: &mut Outcome) {
         "reject" => outcome.rejected.push(reject(0, &"é".repeat(2_000))),
         "reject as filter" => outcome.rejected.push(reject(1, "dull")),
         "filter" => outcome.filtered.push(Filtered { message, code: 0 }),
+        "place" => {
+            let place = &message.to_be_bytes()[..];
+            push(outcome, 0, message, &[Some(name), Some(place), None]);
+        }
         _ => push(outcome, 0, message, &[Some(name), Some(number), None]),
     }
 }

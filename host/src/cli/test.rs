@@ -1,0 +1,110 @@
+//! `host test`: a pipeline's samples through its plugin, held to its golden rows.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use similar::TextDiff;
+
+use super::run::assemble::{lookups, own_name, plugin_config};
+use super::{exit, name_and_file};
+use crate::config::{self, Found};
+use crate::plugin::Plugin;
+use crate::samples::{Error, Trial};
+
+/// What `host test` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pipeline: a folder with a pipeline.toml, that file, or a plugin beside it
+    pub pipeline: String,
+    /// Reference data, instead of the pipeline's
+    #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
+    pub lookup: Vec<(String, PathBuf)>,
+    /// Keep what comes out as the golden rows
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// A pipeline's messages, in its folder: each line is a message's value.
+const SAMPLES: &str = "samples.jsonl";
+/// What becomes of them.
+const GOLDEN: &str = "golden.txt";
+/// How many lines around a difference are shown.
+const CONTEXT: usize = 3;
+
+/// Tries a pipeline's samples. Exits with 1 if what comes out is not what the golden file says.
+///
+/// # Errors
+/// If the pipeline is not whole, or its plugin's answers depend on how messages are batched.
+#[expect(clippy::print_stdout, reason = "the verdict is there to be read")]
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let found = config::find(&args.pipeline, None, own_name)?;
+    let Some(folder) = found.folder.clone() else {
+        bail!(
+            "`{}` is carried by the binary: give the folder that its samples and golden rows are in",
+            args.pipeline
+        );
+    };
+    let (samples, golden) = (folder.join(SAMPLES), folder.join(GOLDEN));
+    let made = trial(args, &found, &samples)?;
+    if args.update {
+        std::fs::write(&golden, &made).with_context(|| golden.display().to_string())?;
+        println!("{} is written: read it", golden.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let kept = std::fs::read_to_string(&golden)
+        .with_context(|| format!("{} (--update makes it)", golden.display()))?;
+    if kept == made {
+        println!("{} gives what {} says", samples.display(), golden.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    print!(
+        "{}",
+        difference(
+            (&golden.display().to_string(), &kept),
+            ("what comes out", &made)
+        )
+    );
+    println!(
+        "\n{} gives something else than {} says; --update keeps what comes out",
+        samples.display(),
+        golden.display()
+    );
+    Ok(exit::FAILED.into())
+}
+
+/// What becomes of the samples.
+fn trial(args: &Args, found: &Found, samples: &Path) -> anyhow::Result<String> {
+    let (name, bytes) = found.plugin()?;
+    let plugin = Plugin::load(&name, &bytes, &plugin_config(found)?)
+        .with_context(|| args.pipeline.clone())?;
+    let bytes = std::fs::read(samples).with_context(|| samples.display().to_string())?;
+    let lookups = lookups(&args.lookup, found, &plugin)?;
+    let trial = Trial {
+        plugin: &plugin,
+        lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),
+        schema: &found.schema("`host test`")?.text,
+        samples: &bytes,
+    };
+    trial.run().map_err(|error| match error {
+        Error::Split {
+            ref whole,
+            ref split,
+            ..
+        } => {
+            let shown = difference(("all at once", whole), ("a few at a time", split));
+            anyhow::Error::new(error).context(shown)
+        }
+        other => anyhow::Error::new(other).context(samples.display().to_string()),
+    })
+}
+
+/// Two texts as a unified diff.
+fn difference((old_name, old): (&str, &str), (new_name, new): (&str, &str)) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let mut shown = diff.unified_diff();
+    shown
+        .context_radius(CONTEXT)
+        .header(old_name, new_name)
+        .to_string()
+}

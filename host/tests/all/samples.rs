@@ -1,0 +1,109 @@
+//! `host test`: what it says of a pipeline's samples.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::contract::module;
+use crate::support::host;
+
+const CONFIG: &str = "name = \"misbehaving\"\ntopic = \"faults\"\n\n[plugin]\npath = \"plugin.wasm\"\n\n\
+    [cassandra]\nkeyspace = \"k\"\n\n[rejections]\ndull = \"filter\"\n";
+const SCHEMA: &str = "CREATE TABLE k.facts (id text PRIMARY KEY, number int, note text);\n\
+    CREATE TABLE k.others (id text PRIMARY KEY, number int);\n";
+const SAMPLES: &str = "one\nreject as filter\ntrap\ntwo";
+const GOLDEN: &str = "facts\n  id = one\n  number = 7\nfacts\n  id = two\n  number = 7\n\
+    line 3 rejected by transform: trap: ";
+
+/// A pipeline's folder, with other files where a case has some.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    write("plugin.wasm", module());
+    let usual = [
+        ("pipeline.toml", CONFIG),
+        ("schema.cql", SCHEMA),
+        ("samples.jsonl", SAMPLES),
+    ];
+    for (name, text) in usual.iter().chain(files) {
+        write(name, text.as_bytes());
+    }
+    folder
+}
+
+/// What `host test` says of a folder, and its exit code.
+fn told(folder: &Path, flags: &[&str]) -> (Option<i32>, String) {
+    let mut host = host();
+    host.args(["test", "."])
+        .args(flags)
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    let output = host.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn what_comes_out_is_kept_and_held_to() {
+    let folder = folder(&[]);
+    let golden = folder.path().join("golden.txt");
+    let (code, said) = told(folder.path(), &[]);
+    assert!(
+        code == Some(1) && said.contains("--update makes it"),
+        "{code:?} {said}"
+    );
+    let (code, said) = told(folder.path(), &["--update"]);
+    assert_eq!(code, Some(0), "{said}");
+    let kept = fs::read_to_string(&golden).unwrap();
+    assert!(kept.starts_with(GOLDEN), "{kept}");
+    assert!(kept.ends_with("filtered dull: 1\n"), "{kept}");
+    assert_eq!(told(folder.path(), &[]).0, Some(0));
+    fs::write(&golden, kept.replace("number = 7", "number = 8")).unwrap();
+    let (code, said) = told(folder.path(), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    for line in [
+        "-  number = 8",
+        "+  number = 7",
+        "--update keeps what comes out",
+    ] {
+        assert!(said.contains(line), "{said}\nlacks {line}");
+    }
+}
+
+#[test]
+fn what_cannot_be_tried_says_why() {
+    #[track_caller]
+    fn check(files: &[(&str, &str)], words: &[&str]) {
+        let folder = folder(files);
+        let (code, said) = told(folder.path(), &["--update"]);
+        assert_ne!(code, Some(0), "{said}");
+        for word in words {
+            assert!(said.contains(word), "{said}\nlacks {word}");
+        }
+    }
+    check(
+        &[("samples.jsonl", "")],
+        &["samples.jsonl", "there are no samples"],
+    );
+    check(
+        &[("samples.jsonl", "place\nplaces\nplace")],
+        &["must not depend", "-  number = 2"],
+    );
+    check(
+        &[("schema.cql", &SCHEMA.replace("number int", "number text"))],
+        &["schema.cql", "number"],
+    );
+    let other = CONFIG.replace("plugin.wasm", "nothing.wasm");
+    check(&[("pipeline.toml", &other)], &["nothing.wasm"]);
+}
+
+#[test]
+fn a_carried_pipeline_is_tested_where_it_is_made() {
+    let mut host = host();
+    let output = host.args(["test", "spotify"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && said.contains("give the folder"),
+        "{said}"
+    );
+}
