@@ -11,6 +11,7 @@ mod end_to_end;
 mod finding;
 mod golden;
 mod kafka;
+mod newcomer;
 mod queries;
 mod samples;
 mod tidy;
