@@ -113,7 +113,9 @@ fn it_says_what_it_is() {
     );
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
-    for verb in ["run", "demo", "produce", "query", "schema", "inspect", "test"] {
+    for verb in [
+        "run", "demo", "produce", "query", "schema", "inspect", "test",
+    ] {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb}");
     }
     let nothing = run(folder.path(), &[]);

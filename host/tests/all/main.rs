@@ -7,6 +7,7 @@ mod cassandra;
 mod cli;
 mod contract;
 mod dead_letters;
+mod documents;
 mod end_to_end;
 mod finding;
 mod golden;
