@@ -1,5 +1,7 @@
 //! What comes in: messages, the cells of their fields, and what lookups know of them.
 
+use uuid::Uuid;
+
 use crate::description::{Description, Field, Lookup, position};
 use crate::{Packed, component};
 
@@ -7,6 +9,9 @@ pub use component::Messages;
 
 /// How a lookup is searched: the host does it, or a test.
 pub(crate) type Find<'a> = &'a dyn Fn(u16, &Packed) -> Packed;
+
+/// The name space of ids: `uuid5(NAMESPACE_URL, "sluice:position")`.
+const POSITIONS: Uuid = Uuid::from_u128(0x67ffd616_6234_5b16_af12_c81cbe97856e);
 
 /// A message: where to find its cells in the columns of its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +95,14 @@ impl<'a> Batch<'a> {
             ..
         } = self.messages;
         (partitions[message.index()], offsets[message.index()])
+    }
+
+    /// An id for a row, made of where its message stands ([`crate::Wants::POSITIONS`]): a replay makes
+    /// the same one. `row` tells the rows of one message apart: give them 0, 1 and so on.
+    pub fn id(&self, message: Message, row: u32) -> [u8; 16] {
+        let (topic, (partition, offset)) = (self.topic(), self.position(message));
+        let name = format!("{topic}/{partition}/{offset}/{row}");
+        Uuid::new_v5(&POSITIONS, name.as_bytes()).into_bytes()
     }
 
     /// Looks all keys up at once: [`Cells`] of this batch, or a [`Packed`] of the plugin's making.

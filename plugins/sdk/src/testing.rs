@@ -139,7 +139,11 @@ impl<P: Plugin> Rig<P> {
     pub fn run(&self, messages: &[&[&str]]) -> String {
         let together = self.show(&self.transform(&self.messages(messages)), 0, messages.len());
         let alone: String = (messages.iter().enumerate())
-            .map(|(at, &cells)| self.show(&self.transform(&self.messages(&[cells])), at, 1))
+            .map(|(at, &cells)| {
+                let mut message = self.messages(&[cells]);
+                message.offsets = vec![i64::try_from(at).expect("a test's batch is small")];
+                self.show(&self.transform(&message), at, 1)
+            })
             .collect();
         assert_eq!(
             together, alone,

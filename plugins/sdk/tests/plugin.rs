@@ -267,6 +267,77 @@ fn every_case_has_its_outcome() {
 }
 
 #[test]
+fn ids_are_those_that_every_language_makes() {
+    struct Ids;
+    const IDS: Target = Target::upsert("ids", &[&[("id", Uuid)]]);
+    impl Plugin for Ids {
+        fn init(_: &str) -> Result<(Self, Description), String> {
+            let description = Description {
+                targets: &[IDS],
+                wants: &[Wants::POSITIONS],
+                ..Description::new("ids", "1")
+            };
+            Ok((Self, description))
+        }
+        fn transform(&mut self, batch: &Batch<'_>, out: &mut Outcome) {
+            for message in batch {
+                for row in 0..2 {
+                    out.row(IDS, message).uuid(batch.id(message, row));
+                }
+            }
+        }
+    }
+    // By Python: uuid5(uuid5(NAMESPACE_URL, "sluice:position"), f"{topic}/{partition}/{offset}/{row}")
+    for (topic, partition, offset, expected) in [
+        (
+            "test",
+            0,
+            0,
+            [
+                0x99506b42_a2265120_b4ec947f_1c34f97a,
+                0xb5c11d61_681e5a40_bdd7e3e0_ce4ae18d,
+            ],
+        ),
+        (
+            "movies_ratings",
+            7,
+            i64::MAX,
+            [
+                0x0ec0c61e_ba7f52a5_ad02a9c8_d31d3cd0,
+                0xc2eacceb_e6175eb4_9a0622be_a7e3f9c7,
+            ],
+        ),
+        (
+            "samples",
+            i32::MAX,
+            41,
+            [
+                0x7020b7d0_938253df_b840fe1f_d6e9fd0e,
+                0xf5fadde2_4bfc5b2e_b6a4198e_bcea7ddc,
+            ],
+        ),
+    ] {
+        let rig = Rig::<Ids>::new("{}").unwrap();
+        let mut messages = rig.messages(&[&[]]);
+        messages.topic = topic.into();
+        (messages.partitions, messages.offsets) = (vec![partition], vec![offset]);
+        let rows = rig.transform(&messages).rows.remove(0).rows.bytes;
+        // Each row is its count of cells, the cell's length, and the cell.
+        let ids: Vec<u128> = (rows.chunks(22))
+            .map(|row| u128::from_be_bytes(row[6..].try_into().unwrap()))
+            .collect();
+        assert_eq!(ids, expected, "{topic}/{partition}/{offset}");
+    }
+    // The rig makes the same for messages together and alone: the offset of a message is its index.
+    let rig = Rig::<Ids>::new("{}").unwrap();
+    let lines = rig.run(&[&[], &[]]);
+    let ids: std::collections::HashSet<_> = (lines.lines())
+        .map(|line| line.split("id=").nth(1))
+        .collect();
+    assert_eq!(ids.len(), 4, "{lines}");
+}
+
+#[test]
 fn what_is_wanted_is_seen() {
     fn transform(batch: &Batch<'_>, _: &mut Outcome) {
         let keys = batch.keys();
