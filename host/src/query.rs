@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A type is one of CQL's, or `minute`, `hour` or `day`: a stretch of time, given by any moment in
-//! it, that stands for the two parameters it names: its start, and the start of the next.
+//! it, that stands for the parameters it names: its start and, if two, the start of the next.
 
 mod bind;
 mod render;
@@ -58,8 +58,8 @@ pub struct Declared {
 pub enum Kind {
     /// One value.
     Cell(CqlType),
-    /// A stretch of time, and the names of its start and of the start of the next.
-    Stretch(Stretch, [String; 2]),
+    /// A stretch of time, and the names of its start and, where asked for, of the start of the next.
+    Stretch(Stretch, Vec<String>),
 }
 
 /// A stretch of time.
@@ -259,9 +259,9 @@ fn declared(line: &str) -> Option<Declared> {
     let stretch = Stretch::ALL.iter().find(|(_, name)| *name == kind.trim());
     let kind = match (stretch, right) {
         (Some((stretch, _)), Some(right)) => {
-            let (from, to) = right.split_once(',')?;
             let name = |text: &str| Some(text.trim().strip_prefix(':')?.to_owned());
-            Kind::Stretch(*stretch, [name(from)?, name(to)?])
+            let names: Vec<_> = right.split(',').map(name).collect::<Option<_>>()?;
+            (names.len() <= 2).then_some(Kind::Stretch(*stretch, names))?
         }
         (None, None) => Kind::Cell(CqlType::from_name(kind.trim())?),
         (Some(_), None) | (None, Some(_)) => return None,

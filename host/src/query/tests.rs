@@ -66,6 +66,10 @@ fn what_is_wrong_is_told_with_its_line() {
         "-- a: b\n-- :x hour\nSELECT :x;",
         "3: `:x hour` is not `:name type` or `:name hour -> :from, :to`",
     );
+    check(
+        "-- a: b\n-- :x hour -> :y, :z, :zz\nSELECT :y, :z, :zz;",
+        "3: `:x hour -> :y, :z, :zz` is not `:name type` or `:name hour -> :from, :to`",
+    );
     check("-- a: b\nSELECT :x;", "2: `:x` is not declared");
     check("-- a: b\n-- :x int\nSELECT 1;", "3: `:x` is not used");
     check("-- a: b\nSELECT 1", "2: the last statement has no `;`");
@@ -101,6 +105,21 @@ fn values_take_the_places_of_parameters() {
             "2026-03-02T16:00:00.000Z",
             "2026-03-02T17:00:00.000Z"
         ]
+    );
+}
+
+#[test]
+fn a_stretch_may_stand_for_its_start_alone() {
+    let queries = parse("-- a: b\n-- :day day -> :start\nSELECT x FROM t WHERE day = :start;");
+    let bound = queries.unwrap()[0].bind(&given(&[("day", "2026-03-02T16:05")]), "m");
+    let bound = bound.unwrap();
+    assert_eq!(bound.text, "SELECT x FROM t WHERE day = ?");
+    let [start] = &bound.parameters[..] else {
+        panic!("{bound:?}");
+    };
+    assert_eq!(
+        Value::of_cell(start.kind, &start.cell).to_string(),
+        "2026-03-02T00:00:00.000Z"
     );
 }
 
