@@ -111,6 +111,12 @@ fn fate(payload: &str) -> (Option<String>, String, Transformed) {
         .count();
     assert_eq!(written, OTHERS, "{payload}");
     assert_eq!(transformed.conservation_gap(), 0, "{payload}");
+    let mut sources = transformed.rows.iter().flat_map(|rows| &rows.sources);
+    let has_rows = sources.any(|source| *source == 6);
+    assert!(
+        rejected.is_empty() || !has_rows,
+        "{payload}: a rejected message has a row, in whatever table"
+    );
     let rejected = rejected.first();
     let (code, reason) = rejected.map_or((None, ""), |it| (Some(it.code.to_string()), &*it.reason));
     (code, reason.to_owned(), transformed.clone())
