@@ -186,3 +186,37 @@ fn the_digest_is_that_of_the_bytes() {
     let want = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(hex_digest(b""), want);
 }
+
+#[test]
+fn a_lookup_may_answer_with_nothing_but_whether_it_knows() {
+    let title = Declared {
+        columns: vec![],
+        ..declared(SONGS)
+    };
+    for (csv, header) in [
+        ("A\n\"B, \"\"2\"\"\"\nA\n\nname\n", false),
+        (
+            "name,artist\nA,X\n\"B, \"\"2\"\"\",Y\nA,Z\n,Q\nname,N\n",
+            true,
+        ),
+    ] {
+        let lookup = Lookup::read("f", csv.as_bytes(), &title, &Options { header }).unwrap();
+        assert_eq!((lookup.len(), lookup.duplicates()), (3, 1), "{csv}");
+        for (key, is_known) in [
+            ("A", true),
+            ("B, \"2\"", true),
+            ("name", true),
+            ("a", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                find(&lookup, key),
+                is_known.then(Vec::new),
+                "{key} in {csv}"
+            );
+        }
+    }
+    // A comma that is not quoted would be half a title.
+    let torn = Lookup::read("f", b"A\nB, 2\n", &title, &Options { header: false });
+    assert!(torn.unwrap_err().to_string().contains("line 2"));
+}
