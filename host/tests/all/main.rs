@@ -15,4 +15,5 @@ mod kafka;
 mod newcomer;
 mod queries;
 mod samples;
+mod settings;
 mod tidy;
