@@ -164,7 +164,12 @@ fn transform(slot: &Slot<Spotify>, songs: &Lookup, given: Given<'_>) -> Vec<Rows
 /// Plays as `host produce` makes them.
 fn plays(pipeline: &Pipeline) -> Vec<String> {
     let mut rng = StdRng::seed_from_u64(1);
-    let songs = lookup::column("songs.csv", pipeline.lookups[0].1, "name");
+    let songs = lookup::column(
+        "songs.csv",
+        pipeline.lookups[0].1,
+        "name",
+        &lookup::Options::default(),
+    );
     let songs = songs.expect("the carried songs have names");
     let people: Vec<String> = (0..PEOPLE)
         .map(|_| Name().fake_with_rng(&mut rng))

@@ -343,21 +343,41 @@ fn places(
     columns.iter().map(place).collect()
 }
 
-/// The values of one column, whatever their type; empty cells are left out.
+/// The values of one column, whatever their type; empty cells are left out. Columns of a file without
+/// a header are called 1, 2 and so on.
 ///
 /// # Errors
 /// If the file is not a CSV file or lacks the column.
-pub fn column(file: &str, bytes: &[u8], name: &str) -> Result<Vec<String>, Error> {
+pub fn column(
+    file: &str,
+    bytes: &[u8],
+    name: &str,
+    options: &Options,
+) -> Result<Vec<String>, Error> {
     let mut reader = csv::Reader::new(file, bytes)?;
-    let column = Column {
-        name: name.to_owned(),
-        kind: CqlType::Text,
+    let named = if options.header {
+        let column = Column {
+            name: name.to_owned(),
+            kind: CqlType::Text,
+        };
+        Some(places(file, &mut reader, &[&column], options)?[0])
+    } else {
+        let number = name.parse::<usize>().ok();
+        number.and_then(|number| number.checked_sub(1))
     };
-    let place = places(file, &mut reader, &[&column], &Options::default())?[0];
     let mut values = vec![];
     while let Some(record) = reader.next()? {
+        let cell = named.and_then(|place| record.cells().nth(place));
+        let cell = cell.ok_or_else(|| Error::NoColumn {
+            file: file.to_owned(),
+            column: name.to_owned(),
+            hint: format!(
+                ": without a header its columns are called 1 to {}",
+                record.cells().count()
+            ),
+        })?;
         values.extend(
-            Some(record.cell(place))
+            Some(cell)
                 .filter(|cell| !cell.is_empty())
                 .map(str::to_owned),
         );

@@ -6,14 +6,18 @@
 mod delivery;
 mod description;
 mod message;
+mod people;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use self::delivery::Delivery;
-pub use self::description::{Description, Member, Value};
+pub use self::description::{Clock, Description, List, Member, Order, Value};
 use self::message::Writer;
 
 /// Where brokers are when nobody says.
@@ -34,11 +38,11 @@ const TICK_MIN: Duration = Duration::from_millis(1);
 /// After so many messages progress is told and librdkafka is served.
 const TELL_EVERY: u64 = 1000;
 
-/// An error of whoever reads the lookups.
+/// An error of whoever reads the lists.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Gives the cells of a lookup's column.
-pub type Lookups<'a> = dyn Fn(&str, &str) -> Result<Vec<String>, BoxError> + 'a;
+/// Gives the cells of a list's or lookup's column.
+pub type Lists<'a> = dyn Fn(&str, &str) -> Result<Vec<String>, BoxError> + 'a;
 
 /// How many messages go where, and how fast.
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ pub struct Plan {
     pub partitions: i32,
     /// Messages a second; 0 = as fast as it goes; `None` = the description's bursts.
     pub rate: Option<f64>,
-    /// How many messages; `None` = the description's bursts, or with a rate: until it is stopped.
+    /// How many messages; `None` = all of the description's bursts, or with a rate: until stopped.
     pub count: Option<u64>,
     /// What names and choices follow from.
     pub seed: u64,
@@ -59,7 +63,7 @@ pub struct Plan {
     pub me: Option<String>,
     /// How many messages are bad.
     pub bad: u64,
-    /// How many of a hundred messages name what the lookups do not have.
+    /// How many of a hundred messages name what the lists do not have.
     pub unknown_percent: f64,
     /// How many names are made up, instead of the description's.
     pub people: Option<usize>,
@@ -101,8 +105,11 @@ pub struct Report {
     pub sent: u64,
     /// How many of them are bad.
     pub bad: u64,
-    /// How many of them name what the lookups do not have.
+    /// How many of them name what the lists do not have.
     pub unknown: u64,
+    /// The times of the first and the last message that is neither, about the one person who is not
+    /// made up.
+    pub mine: Option<(Timestamp, Timestamp)>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -128,11 +135,11 @@ pub enum Error {
         /// What the brokers say.
         reason: String,
     },
-    /// A lookup cannot be read, or has not what the description takes from it.
-    #[error("lookup `{lookup}`: {source}")]
-    Lookup {
+    /// A list or lookup cannot be read, or has not what the description takes from it.
+    #[error("cells of `{list}`: {source}")]
+    List {
         /// Which one.
-        lookup: String,
+        list: String,
         /// Why.
         source: BoxError,
     },
@@ -146,14 +153,14 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broker { .. } => true,
-            Self::Topic { .. } | Self::Lookup { .. } | Self::Settings(_) => false,
+            Self::Topic { .. } | Self::List { .. } | Self::Settings(_) => false,
         }
     }
 }
 
 /// Sends messages until the plan is done or `stop` is set, and waits until all are acknowledged.
 ///
-/// `lookups` gives the cells of a lookup's column, and may leave empty ones in. `progress` is told
+/// `lists` gives the cells of a list's or lookup's column, and may leave empty ones in. `progress` is told
 /// how many messages were handed over, often; it may block, which holds the producer back.
 ///
 /// # Errors
@@ -161,18 +168,22 @@ impl Error {
 pub fn run(
     description: &Description,
     plan: &Plan,
-    lookups: &Lookups<'_>,
+    lists: &Lists<'_>,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, Error> {
-    let mut writer = Writer::new(description, plan, lookups)?;
+    let mut writer = Writer::new(description, plan, lists)?;
     let delivery = Delivery::open(description, plan)?;
     let began = Instant::now();
     let pace = Pace::new(description, plan, writer.people());
     let mut report = Report::default();
     let mut sent = 0;
     while pace.total.is_none_or(|total| sent < total) {
-        if !wait_until(began + pace.due(sent), stop, &delivery)? {
+        let due = began + pace.due(sent);
+        if Instant::now() < due {
+            progress(sent);
+        }
+        if !wait_until(due, stop, &delivery)? {
             break;
         }
         let is_bad = pace.is_bad(sent, plan.bad);
@@ -183,6 +194,10 @@ pub fn run(
         };
         report.bad += u64::from(is_bad);
         report.unknown += u64::from(message.is_unknown);
+        if let Some(time) = message.mine.filter(|_| !message.is_unknown) {
+            let (first, _) = report.mine.unwrap_or((time, time));
+            report.mine = Some((first, time));
+        }
         if let Some(each) = plan.each {
             each(message.value);
         }
@@ -233,11 +248,10 @@ impl Pace {
     fn new(description: &Description, plan: &Plan, people: u64) -> Self {
         let (step, total) = match plan.rate {
             None => {
-                let (size, every) = (people, description.every);
-                (
-                    Step::Bursts { size, every },
-                    Some(size * description.bursts),
-                )
+                let size = description.burst.map_or(people, NonZeroU64::get);
+                let total = description.bursts.map(|n| size.saturating_mul(n.get()));
+                let every = description.every;
+                (Step::Bursts { size, every }, total)
             }
             Some(rate) if rate > 0.0 => (Step::Rate(rate), None),
             Some(_) => (Step::AtOnce, None),
@@ -286,27 +300,50 @@ mod tests {
     }
 
     #[test]
-    fn a_pace_says_when_each_message_is_due() {
-        let bursts = Step::Bursts {
-            size: 11,
-            every: Duration::from_secs(10),
+    fn a_pace_says_when_each_message_is_due_and_which_is_the_last() {
+        let check = |said: &str, plan: &Plan, total: Option<u64>, due: &[(u64, u64)]| {
+            let text = format!("people = 10\nme = \"A\"\nevery = \"10s\"\nmembers = []\n{said}");
+            let pace = Pace::new(&toml::from_str(&text).unwrap(), plan, 11);
+            assert_eq!(pace.total, total, "{said}");
+            for &(index, milliseconds) in due {
+                let due = Duration::from_millis(milliseconds);
+                assert_eq!(pace.due(index), due, "{said}: {index}");
+            }
         };
-        let cases = [
-            (Step::AtOnce, 5_000_000, 0),
-            (Step::Rate(1000.0), 2500, 2500),
-            (bursts, 10, 0),
-            (
-                Step::Bursts {
-                    size: 11,
-                    every: Duration::from_secs(10),
-                },
-                22,
-                20_000,
-            ),
-        ];
-        for (step, index, milliseconds) in cases {
-            let pace = Pace { total: None, step };
-            assert_eq!(pace.due(index), Duration::from_millis(milliseconds));
-        }
+        let plan = |rate, count| Plan {
+            rate,
+            count,
+            ..Plan::default()
+        };
+        let bursts = plan(None, None);
+        check(
+            "",
+            &bursts,
+            None,
+            &[(10, 0), (11, 10_000), (22_000, 20_000_000)],
+        );
+        check("bursts = 10", &bursts, Some(110), &[(10, 0), (109, 90_000)]);
+        check("burst = 15", &bursts, None, &[(14, 0), (15, 10_000)]);
+        check(
+            "burst = 1\nbursts = 3",
+            &bursts,
+            Some(3),
+            &[(0, 0), (2, 20_000)],
+        );
+        let most = format!("bursts = {}", i64::MAX);
+        check(&most, &bursts, Some(u64::MAX), &[]);
+        check("bursts = 3", &plan(None, Some(7)), Some(7), &[(11, 10_000)]);
+        check(
+            "bursts = 3",
+            &plan(Some(1000.0), None),
+            None,
+            &[(2500, 2500)],
+        );
+        check(
+            "burst = 2",
+            &plan(Some(0.0), Some(9)),
+            Some(9),
+            &[(5_000_000, 0)],
+        );
     }
 }

@@ -135,18 +135,26 @@ fn entry(folder: &Path, modules: &Path, out: &Path) -> Result<String, Box<dyn Er
         let copy = copied(&path, &out.join(format!("{name}.{field}")))?;
         writeln!(text, "        {field}: {include}!({copy:?}),")?;
     }
-    text += "        lookups: &[\n";
-    let lookups = parsed.get("lookups").and_then(toml::Value::as_table);
-    for (lookup, options) in lookups.into_iter().flatten() {
-        let path = options.get("path").and_then(toml::Value::as_str);
-        let path = path.ok_or_else(|| format!("{}: {lookup} has no path", config.display()))?;
-        let copy = copied(
-            &folder.join(path),
-            &out.join(format!("{name}.lookup.{lookup}")),
-        )?;
-        writeln!(text, "            ({lookup:?}, include_bytes!({copy:?})),")?;
+    let lookups = parsed.get("lookups");
+    let lists = parsed
+        .get("produce")
+        .and_then(|section| section.get("lists"));
+    for (field, section) in [("lookups", lookups), ("lists", lists)] {
+        writeln!(text, "        {field}: &[")?;
+        for (file, options) in section
+            .and_then(toml::Value::as_table)
+            .into_iter()
+            .flatten()
+        {
+            let path = options.get("path").and_then(toml::Value::as_str);
+            let path = path.ok_or_else(|| format!("{}: {file} has no path", config.display()))?;
+            let copy = out.join(format!("{name}.{field}.{file}"));
+            let copy = copied(&folder.join(path), &copy)?;
+            writeln!(text, "            ({file:?}, include_bytes!({copy:?})),")?;
+        }
+        text += "        ],\n";
     }
-    text += "        ],\n    },\n";
+    text += "    },\n";
     Ok(text)
 }
 

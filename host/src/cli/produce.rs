@@ -179,7 +179,12 @@ fn print(message: &[u8]) {
 fn cells(args: &Args, lookup: &str, column: &str) -> Result<Vec<String>, BoxError> {
     if let Some((_, path)) = args.lookup.iter().find(|(name, _)| name == lookup) {
         let bytes = std::fs::read(path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        return Ok(lookup::column(&path.display().to_string(), &bytes, column)?);
+        return Ok(lookup::column(
+            &path.display().to_string(),
+            &bytes,
+            column,
+            &lookup::Options::default(),
+        )?);
     }
     let carried = sluice_bundled::pipeline(&args.pipeline);
     let carried = carried.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
@@ -198,7 +203,12 @@ pub fn sample_cells(
     let sample = carried.lookups.iter().find(|(name, _)| *name == lookup);
     let (_, bytes) = sample.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
     let name = format!("the carried sample of `{lookup}`");
-    Ok(lookup::column(&name, bytes, column)?)
+    Ok(lookup::column(
+        &name,
+        bytes,
+        column,
+        &lookup::Options::default(),
+    )?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]

@@ -176,9 +176,24 @@ fn many_keys_are_all_found_at_once() {
     let sum: i32 = found.iter().filter(|length| **length >= 0).sum();
     assert_eq!(usize::try_from(sum).unwrap(), cells.len());
     assert_eq!(
-        column("f", csv.as_bytes(), "artist").unwrap()[7],
+        column("f", csv.as_bytes(), "artist", &Options::default()).unwrap()[7],
         "artist 7"
     );
+}
+
+#[test]
+fn columns_without_a_header_are_called_by_number() {
+    let options = Options { header: false };
+    let csv = b"One,1\n\"Two, or \"\"2\"\"\",\nThree,3\n";
+    let cells = |name| column("f.csv", csv, name, &options);
+    assert_eq!(cells("1").unwrap(), ["One", "Two, or \"2\"", "Three"]);
+    assert_eq!(cells("2").unwrap(), ["1", "3"]);
+    for name in ["0", "3", "title", "-1", ""] {
+        let refused = cells(name).unwrap_err().to_string();
+        let expected =
+            format!("f.csv has no column `{name}`: without a header its columns are called 1 to 2");
+        assert_eq!(refused, expected);
+    }
 }
 
 #[test]

@@ -1,18 +1,14 @@
 //! The text of each message: JSON as Python's `json.dumps` writes it, which most producers use.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use fake::Fake;
-use fake::faker::name::en::Name;
 use fake::rand::rngs::StdRng;
 use fake::rand::{RngExt, SeedableRng};
+use jiff::Timestamp;
 
-use super::{Description, Error, Lookups, Plan, Value};
-
-/// After so many names in vain a number makes the next one new.
-const NAMES_TRIED_MAX: usize = 16;
+use super::description::{Clock, Order};
+use super::people::{self, Person};
+use super::{Description, Error, Lists, Plan, Value};
 
 /// How many different names what is unknown may have.
 const UNKNOWN_MAX: u32 = 1000;
@@ -22,25 +18,22 @@ pub(super) struct Made<'a> {
     /// The person it is about: its key, if it gets one.
     pub(super) person: &'a str,
     pub(super) value: &'a [u8],
-    /// Whether it names what a lookup does not have.
+    /// Whether it names what the lists do not have.
     pub(super) is_unknown: bool,
+    /// Its time, if it is about the one person who is not made up.
+    pub(super) mine: Option<Timestamp>,
 }
 
 /// Writes messages.
 pub(super) struct Writer {
     rng: StdRng,
+    /// The last one is not made up.
     people: Vec<Person>,
+    order: Order,
     parts: Vec<Part>,
     unknown_percent: f64,
     text: String,
     bad: Vec<u8>,
-}
-
-struct Person {
-    name: String,
-    json: String,
-    /// The time of the last message about this person, in milliseconds.
-    last: i64,
 }
 
 struct Part {
@@ -53,32 +46,39 @@ enum Content {
     Person,
     /// Cells as JSON, and what an unknown one is called, without its number.
     Cell(Vec<String>, String),
-    NowMs,
-    NowIso,
+    Now(Clock),
     Range(i64, i64),
+}
+
+/// What a written message is about.
+struct About {
+    person: usize,
+    time: Timestamp,
+    is_unknown: bool,
 }
 
 impl Writer {
     pub(super) fn new(
         description: &Description,
         plan: &Plan,
-        lookups: &Lookups<'_>,
+        lists: &Lists<'_>,
     ) -> Result<Self, Error> {
         let mut rng = StdRng::seed_from_u64(plan.seed);
         let me = plan.me.as_ref().unwrap_or(&description.me);
         let count = plan.people.unwrap_or(description.people);
-        let people = people(count, me, &mut rng);
+        let people = people::make(count, me, &mut rng);
         let mut parts = Vec::with_capacity(description.members.len());
         for member in &description.members {
             let separator = if parts.is_empty() { "{" } else { ", " };
             parts.push(Part {
                 before: format!("{separator}{}: ", json(&member.name)),
-                content: content(&member.name, &member.value, lookups)?,
+                content: content(&member.name, &member.value, lists)?,
             });
         }
         Ok(Self {
             rng,
             people,
+            order: description.order,
             parts,
             unknown_percent: plan.unknown_percent,
             text: String::new(),
@@ -90,19 +90,20 @@ impl Writer {
         self.people.len() as u64
     }
 
-    /// The message of an index: people take turns.
+    /// The message of an index.
     pub(super) fn good(&mut self, index: u64) -> Made<'_> {
-        let (person, is_unknown) = self.write(index);
+        let about = self.write(index);
         Made {
-            person: &self.people[person].name,
+            person: &self.people[about.person].name,
             value: self.text.as_bytes(),
-            is_unknown,
+            is_unknown: about.is_unknown,
+            mine: (about.person + 1 == self.people.len()).then_some(about.time),
         }
     }
 
     /// A message that is bad, in one of a few ways by turns.
     pub(super) fn bad(&mut self, index: u64, turn: u64) -> Made<'_> {
-        let (person, _) = self.write(index);
+        let person = self.write(index).person;
         self.bad.clear();
         let half = self.text.len() / 2;
         let half = self.text.floor_char_boundary(half);
@@ -124,6 +125,7 @@ impl Writer {
             person: &self.people[person].name,
             value: &self.bad,
             is_unknown: false,
+            mine: None,
         }
     }
 
@@ -140,11 +142,14 @@ impl Writer {
         self.bad.push(b'}');
     }
 
-    fn write(&mut self, index: u64) -> (usize, bool) {
-        let turn = usize::try_from(index % self.people()).expect("it is below a length");
-        let person = &mut self.people[turn];
-        // Nobody does two things in one millisecond: so rows by person and time stay apart.
-        person.last = now().max(person.last + 1);
+    fn write(&mut self, index: u64) -> About {
+        let person = match self.order {
+            Order::Turns => index % self.people(),
+            Order::Random => self.rng.random_range(0..self.people()),
+        };
+        let person = usize::try_from(person).expect("it is below a length");
+        let name = &mut self.people[person];
+        let time = name.next_time(Timestamp::now());
         let is_unknown = self.unknown_percent > 0.0
             && self.rng.random_range(0.0..100.0) < self.unknown_percent
             && self.parts.iter().any(|part| part.content.is_cell());
@@ -152,7 +157,7 @@ impl Writer {
         for part in &self.parts {
             self.text.push_str(&part.before);
             let written = match &part.content {
-                Content::Person => write!(self.text, "{}", person.json),
+                Content::Person => write!(self.text, "{}", name.json),
                 Content::Cell(_, unknown) if is_unknown => {
                     let number = self.rng.random_range(0..UNKNOWN_MAX);
                     write!(self.text, "\"{unknown} {number}\"")
@@ -161,12 +166,7 @@ impl Writer {
                     let cell = &cells[self.rng.random_range(0..cells.len())];
                     write!(self.text, "{cell}")
                 }
-                Content::NowMs => write!(self.text, "{}", person.last),
-                Content::NowIso => {
-                    let time = jiff::Timestamp::from_millisecond(person.last);
-                    let time = time.expect("now is not the year 10,000");
-                    write!(self.text, "\"{time:.3}\"")
-                }
+                Content::Now(clock) => write_time(&mut self.text, *clock, time),
                 &Content::Range(first, last) => {
                     write!(self.text, "{}", self.rng.random_range(first..=last))
                 }
@@ -175,7 +175,20 @@ impl Writer {
         }
         self.text
             .push_str(if self.parts.is_empty() { "{}" } else { "}" });
-        (turn, is_unknown)
+        About {
+            person,
+            time,
+            is_unknown,
+        }
+    }
+}
+
+fn write_time(text: &mut String, clock: Clock, time: Timestamp) -> std::fmt::Result {
+    match clock {
+        Clock::Ms => write!(text, "{}", time.as_millisecond()),
+        Clock::Iso => write!(text, "\"{time:.3}\""),
+        Clock::IsoMicros => write!(text, "\"{}\"", time.strftime("%Y-%m-%dT%H:%M:%S%.6f")),
+        Clock::Minute => write!(text, "\"{}\"", time.strftime("%Y-%m-%d %H:%M")),
     }
 }
 
@@ -185,18 +198,17 @@ impl Content {
     }
 }
 
-fn content(member: &str, value: &Value, lookups: &Lookups<'_>) -> Result<Content, Error> {
+fn content(member: &str, value: &Value, lists: &Lists<'_>) -> Result<Content, Error> {
     Ok(match value {
         Value::Person => Content::Person,
-        Value::NowMs => Content::NowMs,
-        Value::NowIso => Content::NowIso,
+        &Value::Now(clock) => Content::Now(clock),
         &Value::Range(first, last) => Content::Range(first, last),
-        Value::Cell { lookup, column } => {
-            let fail = |source| Error::Lookup {
-                lookup: lookup.clone(),
+        Value::Cell { list, column } => {
+            let fail = |source| Error::List {
+                list: list.clone(),
                 source,
             };
-            let mut cells = lookups(lookup, column).map_err(fail)?;
+            let mut cells = lists(list, column).map_err(fail)?;
             cells.retain(|cell| !cell.is_empty());
             if cells.is_empty() {
                 return Err(fail(format!("column `{column}` has no cells").into()));
@@ -207,7 +219,7 @@ fn content(member: &str, value: &Value, lookups: &Lookups<'_>) -> Result<Content
     })
 }
 
-/// What is not in a lookup is called after its member: `title` gives `Unknown Title`.
+/// What is not in a list is called after its member: `title` gives `Unknown Title`.
 fn unknown(member: &str) -> String {
     let mut rest = member.chars();
     let first = rest.next().map(char::to_uppercase);
@@ -215,39 +227,8 @@ fn unknown(member: &str) -> String {
     format!("Unknown {name}")
 }
 
-/// So many names made up, all different, and `me` last.
-fn people(count: usize, me: &str, rng: &mut StdRng) -> Vec<Person> {
-    let mut taken = HashSet::from([me.to_owned()]);
-    let mut names = Vec::with_capacity(count + 1);
-    for number in 0..count {
-        let made = (0..NAMES_TRIED_MAX).find_map(|_| {
-            let name: String = Name().fake_with_rng(rng);
-            taken.insert(name.clone()).then_some(name)
-        });
-        names.push(made.unwrap_or_else(|| {
-            let first: String = Name().fake_with_rng(rng);
-            let name = format!("{first} {number}");
-            taken.insert(name.clone());
-            name
-        }));
-    }
-    names.push(me.to_owned());
-    let person = |name: String| Person {
-        json: json(&name),
-        name,
-        last: 0,
-    };
-    names.into_iter().map(person).collect()
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let since = since.expect("the clock is past 1970");
-    i64::try_from(since.as_millis()).expect("milliseconds since 1970 are far below 2^63")
-}
-
 /// A text as a JSON string.
-fn json(text: &str) -> String {
+pub(super) fn json(text: &str) -> String {
     format!("\"{}\"", escape(text))
 }
 
@@ -271,111 +252,4 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn description() -> Description {
-        toml::from_str(
-            r#"
-            people = 3
-            me = "Ada"
-            every = "10s"
-            bursts = 2
-            members = [
-                { name = "who", value = "person" },
-                { name = "what", value = "things.name" },
-                { name = "stars", value = "1..5" },
-                { name = "at", value = "now_ms" },
-            ]
-            "#,
-        )
-        .unwrap()
-    }
-
-    fn writer(plan: &Plan) -> Writer {
-        let cells = vec!["Él \"1\"".to_owned(), String::new(), "two\\".to_owned()];
-        Writer::new(&description(), plan, &|_, _| Ok(cells.clone())).unwrap()
-    }
-
-    fn texts(writer: &mut Writer, count: u64) -> Vec<serde_json::Value> {
-        let mut text = |index| {
-            let mut value: serde_json::Value =
-                serde_json::from_slice(writer.good(index).value).unwrap();
-            value["at"].take();
-            value
-        };
-        (0..count).map(&mut text).collect()
-    }
-
-    #[test]
-    fn a_seed_gives_the_same_messages() {
-        let plan = |seed| Plan {
-            seed,
-            ..Plan::default()
-        };
-        let (mut one, mut again, mut other) =
-            (writer(&plan(1)), writer(&plan(1)), writer(&plan(2)));
-        let first = texts(&mut one, 50);
-        assert_eq!(first, texts(&mut again, 50));
-        assert_ne!(first, texts(&mut other, 50));
-        assert!(first.iter().any(|text| text["who"] == "Ada"));
-        assert!(first.iter().any(|text| text["what"] == "Él \"1\""));
-        assert!(first.iter().all(|text| text["what"] != ""));
-    }
-
-    #[test]
-    fn messages_look_as_python_writes_them() {
-        let mut writer = writer(&Plan {
-            people: Some(0),
-            ..Plan::default()
-        });
-        let text = String::from_utf8(writer.good(0).value.to_vec()).unwrap();
-        assert!(text.starts_with(r#"{"who": "Ada", "what": ""#), "{text}");
-        assert!(text.is_ascii() && text.ends_with('}'), "{text}");
-    }
-
-    #[test]
-    fn nobody_does_two_things_at_once() {
-        let mut writer = writer(&Plan::default());
-        let mut seen = HashSet::new();
-        for index in 0..1000 {
-            let value: serde_json::Value =
-                serde_json::from_slice(writer.good(index).value).unwrap();
-            assert!(seen.insert((value["who"].to_string(), value["at"].to_string())));
-        }
-    }
-
-    #[test]
-    fn bad_messages_are_bad_in_many_ways() {
-        let mut writer = writer(&Plan::default());
-        let mut seen = HashSet::new();
-        for turn in 0..6 {
-            let bad = writer.bad(turn, turn).value.to_vec();
-            let found = serde_json::from_slice::<serde_json::Value>(&bad);
-            let is_whole = found.is_ok_and(|value| value["at"].is_number());
-            assert!(!is_whole, "{}", String::from_utf8_lossy(&bad));
-            seen.insert(bad);
-        }
-        assert_eq!(seen.len(), 6);
-    }
-
-    #[test]
-    fn unknown_cells_are_called_after_their_member() {
-        let mut writer = writer(&Plan {
-            unknown_percent: 100.0,
-            ..Plan::default()
-        });
-        let made = writer.good(0);
-        assert!(made.is_unknown);
-        let value: serde_json::Value = serde_json::from_slice(made.value).unwrap();
-        let what = value["what"].as_str().unwrap();
-        assert!(what.starts_with("Unknown What "), "{what}");
-    }
-
-    #[test]
-    fn many_names_are_all_different() {
-        let people = people(20_000, "Ada", &mut StdRng::seed_from_u64(7));
-        let names: HashSet<&str> = people.iter().map(|person| person.name.as_str()).collect();
-        assert_eq!(names.len(), 20_001);
-    }
-}
+mod tests;

@@ -20,6 +20,8 @@ pub struct Pipeline {
     pub samples: &'static [u8],
     /// The reference data that its `pipeline.toml` names: each lookup's name, and the CSV.
     pub lookups: &'static [(&'static str, &'static [u8])],
+    /// What only `[produce]` takes cells from: each list's name, and the CSV.
+    pub lists: &'static [(&'static str, &'static [u8])],
 }
 
 include!(concat!(env!("OUT_DIR"), "/pipelines.rs"));
