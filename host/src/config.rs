@@ -9,7 +9,7 @@ mod find;
 use std::path::PathBuf;
 
 pub use file::{BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict};
-pub use find::{Found, Text, find, lookup_bytes};
+pub use find::{Found, Text, find, list_bytes, lookup_bytes};
 
 /// Why there is no configuration to work with.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,15 @@ pub enum Error {
     )]
     NoLookup {
         /// The lookup's name.
+        name: String,
+    },
+    /// A list without a file.
+    #[error(
+        "messages take cells from `{name}`: give --lookup {name}=FILE.csv, or [produce.lists.{name}] \
+         with a path in pipeline.toml"
+    )]
+    NoList {
+        /// The list's name.
         name: String,
     },
     /// A schema that is needed and not there.

@@ -73,8 +73,8 @@ pub struct Plan {
     pub compression: Option<String>,
     /// More of librdkafka's settings.
     pub properties: BTreeMap<String, String>,
-    /// Is shown each message.
-    pub each: Option<fn(&[u8])>,
+    /// Is shown each message, and says whether to go on.
+    pub each: Option<fn(&[u8]) -> bool>,
 }
 
 impl Default for Plan {
@@ -192,14 +192,14 @@ pub fn run(
         } else {
             writer.good(sent)
         };
+        if plan.each.is_some_and(|each| !each(message.value)) {
+            break;
+        }
         report.bad += u64::from(is_bad);
         report.unknown += u64::from(message.is_unknown);
         if let Some(time) = message.mine.filter(|_| !message.is_unknown) {
             let (first, _) = report.mine.unwrap_or((time, time));
             report.mine = Some((first, time));
-        }
-        if let Some(each) = plan.each {
-            each(message.value);
         }
         if !delivery.send(&message, sent, stop)? {
             break;

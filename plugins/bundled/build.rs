@@ -135,17 +135,12 @@ fn entry(folder: &Path, modules: &Path, out: &Path) -> Result<String, Box<dyn Er
         let copy = copied(&path, &out.join(format!("{name}.{field}")))?;
         writeln!(text, "        {field}: {include}!({copy:?}),")?;
     }
-    let lookups = parsed.get("lookups");
-    let lists = parsed
-        .get("produce")
-        .and_then(|section| section.get("lists"));
-    for (field, section) in [("lookups", lookups), ("lists", lists)] {
+    let lookups = parsed.get("lookups").and_then(toml::Value::as_table);
+    let produce = parsed.get("produce");
+    let lists = produce.and_then(|section| section.get("lists")?.as_table());
+    for (field, files) in [("lookups", lookups), ("lists", lists)] {
         writeln!(text, "        {field}: &[")?;
-        for (file, options) in section
-            .and_then(toml::Value::as_table)
-            .into_iter()
-            .flatten()
-        {
+        for (file, options) in files.into_iter().flatten() {
             let path = options.get("path").and_then(toml::Value::as_str);
             let path = path.ok_or_else(|| format!("{}: {file} has no path", config.display()))?;
             let copy = out.join(format!("{name}.{field}.{file}"));

@@ -1,5 +1,7 @@
 //! `host demo`: the same pipeline on an in-process broker and SQLite, with nothing to install.
 
+mod example;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,19 +12,28 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Parser;
 
-use super::exit;
+use jiff::Timestamp;
+use shell_words::quote as quoted;
+
+use self::example::Example;
+use super::produce::{cells, description};
 use super::run::{self, assemble};
+use super::{exit, tables};
+use crate::config::{self, Found};
 use crate::embedded::Broker;
-use crate::pipeline;
+use crate::query::Query;
+use crate::sink::schema::token::quote;
+use crate::sink::schema::{Schema, Table};
 use crate::sink::sqlite;
-use crate::telemetry::{Format, Progress, grouped};
+use crate::sink::value::Value;
+use crate::telemetry::{Format, Progress, Totals, grouped};
 use crate::worker::{Control, Ended};
-use crate::{config, produce, query};
+use crate::{pipeline, produce, query};
 
 /// What `host demo` takes.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The pipeline to show
+    /// The pipeline to show: a name that the binary carries, or a path
     #[arg(default_value = "spotify")]
     pub pipeline: String,
     /// Stop after so many messages [default: go on until Ctrl-C]
@@ -44,36 +55,33 @@ const PEOPLE: usize = 500;
 const AHEAD_MAX: u64 = 50_000;
 /// What the demo's directory holds besides SQLite's files.
 const LETTERS: &str = "dead-letters.jsonl";
+/// The query that every pipeline has: some of its rows, the most telling columns first.
+const SAMPLE: &str = "sample";
+/// How much of the first rows fits a terminal.
+const ROWS_SHOWN: usize = 5;
+const COLUMNS_SHOWN: usize = 6;
 
 /// Shows a pipeline at work.
 ///
 /// # Errors
-/// If the pipeline does not exist, or the directory cannot be written.
+/// If the pipeline does not exist or has nothing to show, or the directory cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let stop = super::exit_flag()?;
-    let found = config::find::<anyhow::Error>(&args.pipeline, None, |name, _| Ok(name.into()))?;
-    let carried = found
-        .carried
-        .context("the demo is for the pipelines that the binary carries")?;
-    let keyspace = found.file.cassandra.keyspace.clone();
-    clear(&args.dir, &keyspace)?;
-    let topic = found.file.topic.as_str();
-    let broker = Broker::start(topic, PARTITIONS)?;
-    greet(args, carried.name, topic, &keyspace);
-    let assembled = assemble::assemble(&pipeline_args(args, &broker.brokers()), &stop)?;
+    let show = Arc::new(Show::new(args)?);
+    let file = &show.found.file;
+    clear(&args.dir, &file.cassandra.keyspace)?;
+    let broker = Broker::start(&file.topic, PARTITIONS)?;
+    show.greet();
+    let typed = pipeline_args(args, &file.name, &broker.brokers());
+    let assembled = assemble::assemble(&typed, &stop)?;
     let control = Arc::new(Control::new(stop.clone(), assembled.ends));
 
     let settled = Arc::new(AtomicU64::new(0));
-    let description = found
-        .file
-        .produce
-        .context("the pipeline does not say what to produce")?;
-    let me = description.me.clone();
-    let plan = produce_plan(args, topic, &broker);
-    let producer = spawn_producer(carried, description, plan, stop, settled.clone());
+    let plan = produce_plan(args, &file.topic, &broker);
+    let producer = spawn_producer(show.clone(), plan, stop, settled.clone());
 
-    let mut progress = Progress::new(Format::Text, topic.into(), &assembled.group);
+    let mut progress = Progress::new(Format::Text, file.topic.as_str().into(), &assembled.group);
     let mut is_shown = false;
     let ended = pipeline::run(assembled.plan, &control, &mut |report| {
         progress.observe(report);
@@ -82,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         settled.store(done, Ordering::Relaxed);
         if !is_shown && totals.written > 0 {
             is_shown = true;
-            progress.pause(|| show_first_rows(args, carried, began.elapsed()));
+            progress.pause(|| show.first_rows(began.elapsed()));
         }
         if args.count.is_some_and(|count| done >= count) {
             control.stop();
@@ -91,9 +99,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     control.stop();
     progress.finish();
     let produced = producer.join().expect("the producer returns its errors");
-    let ended = ended?;
-    produced?;
-    say_goodbye(args, carried.name, &me, &progress);
+    let (ended, produced) = (ended?, produced?);
+    show.say_goodbye(produced.mine, progress.totals())?;
     Ok(if ended == Ended::Drained {
         ExitCode::SUCCESS
     } else {
@@ -101,76 +108,148 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-fn greet(args: &Args, pipeline: &str, topic: &str, keyspace: &str) {
-    println!(
-        "sluice {}, the pipeline `{pipeline}`, embedded:",
-        env!("CARGO_PKG_VERSION")
-    );
-    println!(
-        "  in   topic `{topic}` of an in-process Kafka broker; sample messages, some of them bad"
-    );
-    println!("  by   {pipeline}.wasm, carried in this binary");
-    println!(
-        "  out  SQLite, {}",
-        args.dir.join(format!("{keyspace}.db")).display()
-    );
+/// What there is to show.
+struct Show {
+    args: Args,
+    found: Found,
+    queries: Vec<Query>,
+    example: Option<Example>,
+    store: sqlite::Config,
 }
 
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-fn show_first_rows(args: &Args, carried: &sluice_bundled::Pipeline, after: Duration) {
-    println!("first rows after {:.1} s:", after.as_secs_f64());
-    match sample(carried, args) {
-        Ok(rows) => println!("{rows}"),
-        // The work goes on, and the commands at the end show the rows.
-        Err(error) => tracing::warn!(%error, "the first rows cannot be shown"),
+impl Show {
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        let found = tables::pipeline(&args.pipeline)?;
+        let text = found.queries()?;
+        let queries = query::parse(&text.text).with_context(|| text.name.clone())?;
+        query::find(&queries, SAMPLE)
+            .with_context(|| format!("{}: the demo shows what it answers", text.name))?;
+        let me = &description(&found)?.me;
+        let keyspace = found.file.cassandra.keyspace.clone();
+        let example = found.file.demo.as_ref().map(|section| {
+            Example::new(&section.query, me, &queries, &keyspace)
+                .with_context(|| format!("`query` in [demo]: `{}`", section.query))
+        });
+        Ok(Self {
+            args: args.clone(),
+            example: example.transpose()?,
+            queries,
+            store: sqlite::Config {
+                directory: args.dir.clone(),
+                keyspace,
+                schema: found.schema("SQLite")?.text.clone(),
+            },
+            found,
+        })
+    }
+
+    #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
+    fn greet(&self) {
+        let file = &self.found.file;
+        let plugin = match &self.found.folder {
+            None => format!("{}.wasm, carried in this binary", file.name),
+            Some(folder) => format!("the plugin of {}", folder.display()),
+        };
+        println!(
+            "sluice {}, the pipeline `{}`, embedded:",
+            env!("CARGO_PKG_VERSION"),
+            file.name
+        );
+        println!(
+            "  in   topic `{}` of an in-process Kafka broker; sample messages, some of them bad",
+            file.topic
+        );
+        println!("  by   {plugin}");
+        println!("  out  SQLite, {}", self.store.path().display());
+    }
+
+    #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
+    fn first_rows(&self, after: Duration) {
+        println!("first rows after {:.1} s:", after.as_secs_f64());
+        match self.sample() {
+            Ok(rows) => println!("{rows}"),
+            // The work goes on, and the commands at the end show the rows.
+            Err(error) => tracing::warn!(%error, "the first rows cannot be shown"),
+        }
+    }
+
+    /// The corner of what the query `sample` answers.
+    fn sample(&self) -> anyhow::Result<String> {
+        let bound = query::find(&self.queries, SAMPLE)?.bind(&[], &self.store.keyspace)?;
+        let mut answer = query::Store::Sqlite(sqlite::Reader::open(&self.store)?).ask(&bound)?;
+        answer.columns.truncate(COLUMNS_SHOWN);
+        answer.rows.truncate(ROWS_SHOWN);
+        answer
+            .rows
+            .iter_mut()
+            .for_each(|row| row.truncate(COLUMNS_SHOWN));
+        Ok(query::render(&answer, query::Format::Table))
+    }
+
+    #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
+    fn say_goodbye(
+        &self,
+        mine: Option<(Timestamp, Timestamp)>,
+        totals: &Totals,
+    ) -> anyhow::Result<()> {
+        let (host, pipeline) = (config::invocation(), quoted(&self.args.pipeline));
+        let sink = format!("sqlite:{}", self.args.dir.display());
+        let sink = quoted(&sink);
+        println!("\n{}", totals.conservation());
+        println!("{}. Look at them:", rows(&self.counts()?, totals.rows));
+        println!("  {host} query {pipeline} --list");
+        println!("  {host} query {pipeline} {SAMPLE} --sink {sink}");
+        if let Some((example, times)) = self.example.as_ref().zip(mine) {
+            let asked = example.line(times);
+            println!("  {host} query {pipeline} {asked} --sink {sink}");
+        }
+        if totals.dead_letters > 0 {
+            println!("and at a message that was refused, with its reason:");
+            println!(
+                "  head -n 1 {}",
+                quoted(&self.args.dir.join(LETTERS).display().to_string())
+            );
+        }
+        Ok(())
+    }
+
+    /// How many rows each table has.
+    fn counts(&self) -> anyhow::Result<Vec<(String, u64)>> {
+        let keyspace = &self.store.keyspace;
+        let schema = Schema::parse(&self.store.schema)?;
+        let reader = sqlite::Reader::open(&self.store)?;
+        let count = |table: &Table| {
+            let name = format!("{keyspace}.{}", table.name);
+            let asked = format!(
+                "SELECT count(*) FROM {}.{}",
+                quote(keyspace),
+                quote(&table.name)
+            );
+            let answer = reader.select(&asked, &[])?;
+            match answer.rows.first().and_then(|row| row.first()) {
+                Some(&Value::Integer(count)) => Ok((name, u64::try_from(count)?)),
+                other => anyhow::bail!("`{asked}` was answered with {other:?}"),
+            }
+        };
+        schema.tables.iter().map(count).collect()
     }
 }
 
-/// How much of the first rows fits a terminal.
-const ROWS_SHOWN: usize = 5;
-const COLUMNS_SHOWN: usize = 6;
-
-/// The corner of what the query `sample` answers.
-fn sample(carried: &sluice_bundled::Pipeline, args: &Args) -> anyhow::Result<String> {
-    let queries = query::parse(carried.queries)?;
-    let keyspace = config::File::parse(carried.name, carried.config)?
-        .cassandra
-        .keyspace;
-    let bound = query::find(&queries, "sample")?.bind(&[], &keyspace)?;
-    let directory = args.dir.clone();
-    let config = sqlite::Config {
-        directory,
-        keyspace,
-        schema: carried.schema.to_owned(),
-    };
-    let mut answer = query::Store::Sqlite(sqlite::Reader::open(&config)?).ask(&bound)?;
-    answer.columns.truncate(COLUMNS_SHOWN);
-    answer.rows.truncate(ROWS_SHOWN);
-    answer
-        .rows
-        .iter_mut()
-        .for_each(|row| row.truncate(COLUMNS_SHOWN));
-    Ok(query::render(&answer, query::Format::Table))
-}
-
-#[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-fn say_goodbye(args: &Args, pipeline: &str, me: &str, progress: &Progress) {
-    let (host, directory) = (config::invocation(), args.dir.display());
-    let hour = jiff::Timestamp::now().strftime("%Y-%m-%dT%H");
-    let totals = progress.totals();
-    println!("\n{}", totals.conservation());
-    println!("{} rows. Look at them:", grouped(totals.rows));
-    println!("  {host} query {pipeline} --list");
-    println!("  {host} query {pipeline} sample --sink sqlite:{directory}");
-    println!(
-        "  {host} query {pipeline} average-danceability --name \"{me}\" --hour {hour} --sink \
-         sqlite:{directory}"
-    );
-    if totals.dead_letters > 0 {
-        println!("and at a message that was refused, with its reason:");
-        println!("  head -n 1 {}", args.dir.join(LETTERS).display());
+/// How many rows there are: of some keys there were several, of which one is left.
+fn rows(tables: &[(String, u64)], written: u64) -> String {
+    let each = tables.iter().enumerate().map(|(index, (table, count))| {
+        let unit = if index == 0 { "rows " } else { "" };
+        format!("{} {unit}in {table}", grouped(*count))
+    });
+    let each = each.collect::<Vec<_>>().join(" and ");
+    let kept: u64 = tables.iter().map(|(_, count)| count).sum();
+    if kept == written {
+        return each;
     }
+    format!(
+        "{each}, after {} were written: the last of each key is kept",
+        grouped(written)
+    )
 }
 
 fn produce_plan(args: &Args, topic: &str, broker: &Broker) -> produce::Plan {
@@ -191,22 +270,22 @@ fn produce_plan(args: &Args, topic: &str, broker: &Broker) -> produce::Plan {
 
 /// Sends the messages from a thread of its own, never too far ahead of what is `settled`.
 fn spawn_producer(
-    carried: &'static sluice_bundled::Pipeline,
-    description: produce::Description,
+    show: Arc<Show>,
     plan: produce::Plan,
     stop: Arc<AtomicBool>,
     settled: Arc<AtomicU64>,
-) -> JoinHandle<Result<produce::Report, produce::Error>> {
+) -> JoinHandle<anyhow::Result<produce::Report>> {
     let send = move || {
-        let cells =
-            |lookup: &str, column: &str| super::produce::sample_cells(carried, lookup, column);
-        produce::run(&description, &plan, &cells, &stop, &mut |sent| {
+        let cells = |list: &str, column: &str| cells(&show.found, &[], list, column);
+        let mut wait = |sent| {
             while sent > settled.load(Ordering::Relaxed) + AHEAD_MAX
                 && !stop.load(Ordering::Relaxed)
             {
                 std::thread::sleep(PACE);
             }
-        })
+        };
+        let description = description(&show.found)?;
+        Ok(produce::run(description, &plan, &cells, &stop, &mut wait)?)
     };
     let thread = std::thread::Builder::new().name("producer".to_owned());
     thread.spawn(send).expect("the system starts a thread")
@@ -224,9 +303,9 @@ struct Line {
 }
 
 /// The pipeline as its user would start it against these brokers.
-fn pipeline_args(args: &Args, brokers: &str) -> run::Args {
+fn pipeline_args(args: &Args, name: &str, brokers: &str) -> run::Args {
     let sink = format!("sqlite:{}", args.dir.display());
-    let group = format!("sluice-demo-{}", args.pipeline);
+    let group = format!("sluice-demo-{name}");
     let typed = [
         "host",
         "--plugin",

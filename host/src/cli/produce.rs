@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use anyhow::Context;
 
 use super::name_and_file;
+use super::tables::pipeline;
+use crate::config::{self, Found};
 use crate::lookup;
-use crate::produce::{self, BROKERS, BoxError, Description, PARTITIONS, Plan};
+use crate::nearest::did_you_mean;
+use crate::produce::{self, BROKERS, BoxError, Description, PARTITIONS, Plan, Report, Value};
 
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
@@ -19,15 +21,12 @@ const SHOW_EVERY: Duration = Duration::from_millis(500);
 /// What `host produce` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The pipeline whose messages are made
+    /// The pipeline whose messages are made: a name that the binary carries, or a path
     #[arg(default_value = "spotify")]
     pipeline: String,
-    /// The pipeline's description, instead of the one that the binary carries
-    #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
-    /// Where the brokers are
-    #[arg(long, default_value = BROKERS, value_name = "HOST:PORT")]
-    brokers: String,
+    /// Where the brokers are [default: the pipeline's, else localhost:29092]
+    #[arg(long, value_name = "HOST:PORT,..")]
+    brokers: Option<String>,
     /// The topic, instead of the pipeline's; it is made if there is none
     #[arg(long)]
     topic: Option<String>,
@@ -35,7 +34,7 @@ pub struct Args {
     #[arg(long, default_value_t = PARTITIONS, value_parser = clap::value_parser!(i32).range(1..))]
     partitions: i32,
     /// Messages a second, until Ctrl-C or --count; 0 = as fast as it goes [default: the pipeline's
-    /// own bursts]
+    /// own pace and end]
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// How many messages
@@ -53,21 +52,25 @@ pub struct Args {
     /// How many messages are bad
     #[arg(long, value_name = "N", default_value_t = 0)]
     bad: u64,
-    /// How many of a hundred messages name what the reference data does not have
+    /// How many of a hundred messages name what the pipeline's CSV files do not have
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent)]
     unknown: f64,
     /// Make the person the message's key, so that each stays in one partition
     #[arg(long)]
     keyed: bool,
-    /// Reference data, instead of the pipeline's sample
+    /// A CSV file that messages take cells from, instead of the pipeline's lookup or list of that
+    /// name
     #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
     lookup: Vec<(String, PathBuf)>,
     /// How batches are compressed, instead of as the pipeline says
     #[arg(long, value_parser = ["none", "gzip", "snappy", "lz4", "zstd"])]
     compression: Option<String>,
-    /// Print each message
-    #[arg(short, long)]
+    /// Print each message, as some pipelines say anyway
+    #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
+    /// Print no message, whatever the pipeline says
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -86,75 +89,84 @@ fn number(text: &str, max: f64) -> Result<f64, String> {
     Err(format!("not between 0 and {max}"))
 }
 
-/// What of `pipeline.toml` matters here.
-#[derive(Deserialize)]
-struct Pipeline {
-    topic: String,
-    produce: Option<Description>,
-}
-
 /// Makes messages until all are sent or Ctrl-C.
 ///
 /// # Errors
 /// If there is no such pipeline, or the brokers do not take its messages.
-#[expect(clippy::print_stdout, reason = "the report is there to be read")]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (pipeline, description) = pipeline(&args)?;
+    let found = pipeline(&args.pipeline)?;
+    let description = description(&found)?;
+    known(&args.lookup, &found, description)?;
     let stop = super::exit_flag()?;
-    let plan = plan(&args, pipeline.topic);
-    let mut progress = Progress::new(plan.count);
+    let plan = plan(&args, &found, description);
+    let mut progress = Progress::new(&plan);
     let report = produce::run(
-        &description,
+        description,
         &plan,
-        &|lookup, column| cells(&args, lookup, column),
+        &|list, column| cells(&found, &args.lookup, list, column),
         &stop,
         &mut |sent| progress.show(sent),
     );
     progress.clear();
     let report = report?;
-    let rate = rate_of(report.sent, report.elapsed);
-    println!(
-        "sent {} messages to topic `{}` in {:.1} s ({rate:.0}/s), {} of them bad, {} of unknown \
-         titles",
-        report.sent,
-        plan.topic,
-        report.elapsed.as_secs_f64(),
-        report.bad,
-        report.unknown
-    );
+    print(totals(&report, &plan.topic).as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
-fn pipeline(args: &Args) -> anyhow::Result<(Pipeline, Description)> {
-    let (name, text) = match &args.config {
-        Some(path) => {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
-            (name, text)
-        }
-        None => {
-            let carried = sluice_bundled::pipeline(&args.pipeline).with_context(|| {
-                let all = sluice_bundled::PIPELINES.iter().map(|carried| carried.name);
-                let all = all.collect::<Vec<_>>().join(", ");
-                format!("there is no pipeline `{}`; there is {all}", args.pipeline)
-            })?;
-            (
-                format!("pipeline `{}`", carried.name),
-                carried.config.to_owned(),
-            )
-        }
-    };
-    let mut pipeline: Pipeline = toml::from_str(&text).with_context(|| name.clone())?;
-    let Some(description) = pipeline.produce.take() else {
-        bail!("{name} does not say what to produce: it has no [produce]");
-    };
-    Ok((pipeline, description))
+fn totals(report: &Report, topic: &str) -> String {
+    format!(
+        "sent {} messages to topic `{topic}` in {:.1} s ({:.0}/s), {} of them bad, {} of unknown titles",
+        report.sent,
+        report.elapsed.as_secs_f64(),
+        rate_of(report.sent, report.elapsed),
+        report.bad,
+        report.unknown
+    )
 }
 
-fn plan(args: &Args, topic: String) -> Plan {
+/// What a pipeline's messages look like.
+///
+/// # Errors
+/// If it does not say.
+pub(super) fn description(found: &Found) -> anyhow::Result<&Description> {
+    found.file.produce.as_ref().with_context(|| {
+        format!(
+            "nothing says what messages of `{}` look like: its pipeline.toml has no [produce]",
+            found.file.name
+        )
+    })
+}
+
+/// A file for what no message takes cells from would be left aside without a word.
+fn known(
+    given: &[(String, PathBuf)],
+    found: &Found,
+    description: &Description,
+) -> anyhow::Result<()> {
+    let list = |value: &Value| match value {
+        Value::Cell { list, .. } => Some(list.clone()),
+        Value::Person | Value::Now(_) | Value::Range(..) => None,
+    };
+    let values = description.members.iter().map(|member| &member.value);
+    let known: Vec<String> = values.filter_map(list).collect();
+    match given.iter().find(|(name, _)| !known.contains(name)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let (pipeline, hint) = (&found.file.name, did_you_mean(name, &known));
+            let reason = format!(
+                "--lookup {name}=..: the messages of `{pipeline}` take no cells from it{hint}"
+            );
+            Err(config::Error::Setting(reason).into())
+        }
+    }
+}
+
+fn plan(args: &Args, found: &Found, description: &Description) -> Plan {
+    let brokers = args.brokers.as_ref().or(found.file.kafka.brokers.as_ref());
+    let prints = args.verbose || (description.print && !args.quiet);
     Plan {
-        brokers: args.brokers.clone(),
-        topic: args.topic.clone().unwrap_or(topic),
+        brokers: brokers.map_or(BROKERS, String::as_str).to_owned(),
+        topic: args.topic.as_ref().unwrap_or(&found.file.topic).clone(),
         partitions: args.partitions,
         rate: args.rate,
         count: args.count,
@@ -166,49 +178,30 @@ fn plan(args: &Args, topic: String) -> Plan {
         keyed: args.keyed,
         compression: args.compression.clone(),
         properties: BTreeMap::new(),
-        each: args.verbose.then_some(print),
+        each: prints.then_some(print),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "--verbose asks for it")]
-fn print(message: &[u8]) {
-    println!("{}", message.escape_ascii());
+/// Whether whoever reads is still there: `head` goes when it has seen enough.
+fn print(message: &[u8]) -> bool {
+    writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(message)).is_ok()
 }
 
-/// The cells of a lookup's column: of the file that is given, else of the pipeline's sample.
-fn cells(args: &Args, lookup: &str, column: &str) -> Result<Vec<String>, BoxError> {
-    if let Some((_, path)) = args.lookup.iter().find(|(name, _)| name == lookup) {
-        let bytes = std::fs::read(path).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        return Ok(lookup::column(
-            &path.display().to_string(),
-            &bytes,
-            column,
-            &lookup::Options::default(),
-        )?);
-    }
-    let carried = sluice_bundled::pipeline(&args.pipeline);
-    let carried = carried.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
-    sample_cells(carried, lookup, column)
-}
-
-/// The cells of a column of a carried lookup.
+/// The cells of a column of a pipeline's list or lookup, of the file that is given for it, if one is.
 ///
 /// # Errors
-/// If the pipeline carries no such lookup, or that has no such column.
-pub fn sample_cells(
-    carried: &sluice_bundled::Pipeline,
-    lookup: &str,
+/// If there is no such file, or it has no such column.
+pub(super) fn cells(
+    found: &Found,
+    given: &[(String, PathBuf)],
+    list: &str,
     column: &str,
 ) -> Result<Vec<String>, BoxError> {
-    let sample = carried.lookups.iter().find(|(name, _)| *name == lookup);
-    let (_, bytes) = sample.ok_or_else(|| anyhow!("no file: say --lookup {lookup}=FILE.csv"))?;
-    let name = format!("the carried sample of `{lookup}`");
-    Ok(lookup::column(
-        &name,
-        bytes,
-        column,
-        &lookup::Options::default(),
-    )?)
+    let flag = given.iter().rev().find(|(name, _)| name == list);
+    let (name, bytes, header) =
+        config::list_bytes(found, list, flag.map(|(_, path)| path.as_path()))?;
+    let options = lookup::Options { header };
+    Ok(lookup::column(&name, &bytes, column, &options)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
@@ -221,21 +214,22 @@ struct Progress {
     total: Option<u64>,
     began: Instant,
     shown: Option<Instant>,
-    is_terminal: bool,
+    is_shown: bool,
 }
 
 impl Progress {
-    fn new(total: Option<u64>) -> Self {
+    fn new(plan: &Plan) -> Self {
         Self {
-            total,
+            total: plan.count,
             began: Instant::now(),
             shown: None,
-            is_terminal: std::io::stderr().is_terminal(),
+            // Messages that are printed tell enough.
+            is_shown: plan.each.is_none() && std::io::stderr().is_terminal(),
         }
     }
 
     fn show(&mut self, sent: u64) {
-        if !self.is_terminal || self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
+        if !self.is_shown || self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
             return;
         }
         self.shown = Some(Instant::now());

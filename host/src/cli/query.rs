@@ -109,10 +109,13 @@ fn list(pipeline: &str, queries: &[Query]) -> String {
 }
 
 /// A query's name and the values of its parameters.
-type Asked = (String, Vec<(String, String)>);
+pub(super) type Asked = (String, Vec<(String, String)>);
 
 /// Parts what is asked from the options that stand behind it.
-fn split(words: &[String]) -> anyhow::Result<(Option<Asked>, Vec<String>)> {
+///
+/// # Errors
+/// If a word is neither, or a value is missing.
+pub(super) fn split(words: &[String]) -> anyhow::Result<(Option<Asked>, Vec<String>)> {
     let (mut name, mut given, mut options) = (None, Vec::new(), Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {

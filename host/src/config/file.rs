@@ -42,6 +42,8 @@ pub struct File {
     pub dead_letters: DeadLetters,
     /// What `host produce` makes.
     pub produce: Option<produce::Description>,
+    /// What `host demo` shows in the end.
+    pub demo: Option<DemoSection>,
 }
 
 /// `[plugin]`
@@ -148,6 +150,15 @@ pub enum DeadLetters {
     On,
     /// Nowhere: rejected messages count as left out.
     Off,
+}
+
+/// `[demo]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemoSection {
+    /// A query with its parameters, as it is typed; `{me}`, `{hour}` and the like stand for what the
+    /// demo's messages had.
+    pub query: String,
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

@@ -219,21 +219,62 @@ pub fn lookup_bytes(
     name: &str,
     flag: Option<&Path>,
 ) -> Result<(String, Vec<u8>), Error> {
-    let configured = found.file.lookups.get(name);
-    let path = match (flag, configured, &found.folder) {
-        (Some(path), _, _) => Some(path.to_path_buf()),
-        (None, Some(section), Some(folder)) => Some(folder.join(&section.path)),
-        (None, _, _) => None,
+    let section = found.file.lookups.get(name);
+    let path = section.map(|section| section.path.as_path());
+    let carried = found.carried.map_or(&[][..], |pipeline| pipeline.lookups);
+    let bytes = csv_bytes(found, name, flag, path, carried)?;
+    bytes.ok_or_else(|| Error::NoLookup {
+        name: name.to_owned(),
+    })
+}
+
+/// What the producer takes cells from: a list of `[produce]`, or else a lookup. Its bytes and name,
+/// found as a lookup's are, and whether its first line names the columns.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn list_bytes(
+    found: &Found,
+    name: &str,
+    flag: Option<&Path>,
+) -> Result<(String, Vec<u8>, bool), Error> {
+    let lists = found.file.produce.as_ref().map(|section| &section.lists);
+    let list = lists.and_then(|lists| lists.get(name));
+    let (path, header, carried) = match (list, found.file.lookups.get(name)) {
+        (Some(list), _) => (
+            Some(list.path.as_path()),
+            list.header,
+            found.carried.map(|pipeline| pipeline.lists),
+        ),
+        (None, lookup) => (
+            lookup.map(|section| section.path.as_path()),
+            lookup.is_none_or(|section| section.header),
+            found.carried.map(|pipeline| pipeline.lookups),
+        ),
     };
-    if let Some(path) = path {
-        return Ok((path.display().to_string(), read(&path)?));
-    }
-    let samples = found.carried.map_or(&[][..], |pipeline| pipeline.lookups);
-    let sample = samples.iter().find(|(sample, _)| *sample == name);
-    let (_, bytes) = sample.ok_or_else(|| Error::NoLookup {
+    let bytes = csv_bytes(found, name, flag, path, carried.unwrap_or_default())?;
+    let (label, bytes) = bytes.ok_or_else(|| Error::NoList {
         name: name.to_owned(),
     })?;
-    Ok((format!("the carried sample of `{name}`"), bytes.to_vec()))
+    Ok((label, bytes, header))
+}
+
+fn csv_bytes(
+    found: &Found,
+    name: &str,
+    flag: Option<&Path>,
+    configured: Option<&Path>,
+    carried: &[(&str, &[u8])],
+) -> Result<Option<(String, Vec<u8>)>, Error> {
+    let configured = configured.zip(found.folder.as_ref());
+    let path = flag
+        .map(Path::to_path_buf)
+        .or_else(|| configured.map(|(path, folder)| folder.join(path)));
+    if let Some(path) = path {
+        return Ok(Some((path.display().to_string(), read(&path)?)));
+    }
+    let sample = carried.iter().find(|(sample, _)| *sample == name);
+    Ok(sample.map(|(_, bytes)| (format!("the carried sample of `{name}`"), bytes.to_vec())))
 }
 
 fn no_plugin(name: &str) -> Error {
