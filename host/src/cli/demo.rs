@@ -60,6 +60,7 @@ const SAMPLE: &str = "sample";
 /// How much of the first rows fits a terminal.
 const ROWS_SHOWN: usize = 5;
 const COLUMNS_SHOWN: usize = 6;
+const WIDTH_MAX: usize = 110;
 
 /// Shows a pipeline at work.
 ///
@@ -122,13 +123,17 @@ impl Show {
         let found = tables::pipeline(&args.pipeline)?;
         let text = found.queries()?;
         let queries = query::parse(&text.text).with_context(|| text.name.clone())?;
-        query::find(&queries, SAMPLE)
-            .with_context(|| format!("{}: the demo shows what it answers", text.name))?;
+        query::find(&queries, SAMPLE).map_err(|error| {
+            let name = &text.name;
+            config::Error::Setting(format!("{name}: {error}: the demo shows its first rows"))
+        })?;
         let me = &description(&found)?.me;
         let keyspace = found.file.cassandra.keyspace.clone();
         let example = found.file.demo.as_ref().map(|section| {
-            Example::new(&section.query, me, &queries, &keyspace)
-                .with_context(|| format!("`query` in [demo]: `{}`", section.query))
+            Example::new(&section.query, me, &queries, &keyspace).map_err(|error| {
+                let query = &section.query;
+                config::Error::Setting(format!("`query` in [demo], `{query}`: {error:#}"))
+            })
         });
         Ok(Self {
             args: args.clone(),
@@ -167,7 +172,7 @@ impl Show {
     fn first_rows(&self, after: Duration) {
         println!("first rows after {:.1} s:", after.as_secs_f64());
         match self.sample() {
-            Ok(rows) => println!("{rows}"),
+            Ok(rows) => println!("{}", rows.trim_end()),
             // The work goes on, and the commands at the end show the rows.
             Err(error) => tracing::warn!(%error, "the first rows cannot be shown"),
         }
@@ -177,13 +182,18 @@ impl Show {
     fn sample(&self) -> anyhow::Result<String> {
         let bound = query::find(&self.queries, SAMPLE)?.bind(&[], &self.store.keyspace)?;
         let mut answer = query::Store::Sqlite(sqlite::Reader::open(&self.store)?).ask(&bound)?;
-        answer.columns.truncate(COLUMNS_SHOWN);
         answer.rows.truncate(ROWS_SHOWN);
-        answer
-            .rows
-            .iter_mut()
-            .for_each(|row| row.truncate(COLUMNS_SHOWN));
-        Ok(query::render(&answer, query::Format::Table))
+        let mut columns = answer.columns.len().min(COLUMNS_SHOWN);
+        loop {
+            answer.columns.truncate(columns);
+            answer.rows.iter_mut().for_each(|row| row.truncate(columns));
+            let table = query::render(&answer, query::Format::Table);
+            let width = table.lines().next().map_or(0, |line| line.chars().count());
+            if width <= WIDTH_MAX || columns == 1 {
+                return Ok(table);
+            }
+            columns -= 1;
+        }
     }
 
     #[expect(clippy::print_stdout, reason = "the demo is there to be read")]

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 use super::name_and_file;
 use super::tables::pipeline;
 use crate::config::{self, Found};
@@ -129,12 +127,13 @@ fn totals(report: &Report, topic: &str) -> String {
 /// # Errors
 /// If it does not say.
 pub(super) fn description(found: &Found) -> anyhow::Result<&Description> {
-    found.file.produce.as_ref().with_context(|| {
-        format!(
-            "nothing says what messages of `{}` look like: its pipeline.toml has no [produce]",
-            found.file.name
-        )
-    })
+    let refused = || {
+        let name = &found.file.name;
+        config::Error::Setting(format!(
+            "nothing says what messages of `{name}` look like: its pipeline.toml has no [produce]"
+        ))
+    };
+    Ok(found.file.produce.as_ref().ok_or_else(refused)?)
 }
 
 /// A file for what no message takes cells from would be left aside without a word.
