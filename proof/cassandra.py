@@ -5,6 +5,8 @@ Cells come back as the bytes they are: comparing those is stricter than comparin
 import socket
 import struct
 
+from expected import Row
+
 ERROR, READY, RESULT = 0x00, 0x02, 0x08
 ROWS = 2
 HAS_MORE_PAGES, GLOBAL_TABLE = 0x02, 0x01
@@ -50,6 +52,15 @@ class Cassandra:
         """Runs a statement that answers nothing."""
         for _ in self.rows(statement):
             pass
+
+    def table(self, name, table):
+        """The rows of a table."""
+        columns = [column for column, _ in table.columns]
+        columns += [f"WRITETIME({column})" for column in columns[table.key :]]
+        cells, time = len(table.columns), struct.Struct(">q").unpack
+        for row in self.rows(f"SELECT {', '.join(columns)} FROM {name}"):
+            times = tuple(None if written is None else time(written)[0] for written in row[cells:])
+            yield Row(row[:cells], times)
 
     def rows(self, statement):
         """The rows of a query, each a tuple of cells: bytes, or None."""

@@ -1,4 +1,5 @@
-"""Reads topics and a group's commits from a one-node Kafka, with nothing but the standard library.
+"""Reads and fills topics of a one-node Kafka and reads a group's commits, with nothing but the standard
+library.
 
 It shares no code with the host, which is its point: what it reads is what the host is measured by.
 """
@@ -8,10 +9,13 @@ import struct
 import time
 from typing import NamedTuple
 
-FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR, DELETE_TOPICS = 1, 2, 3, 9, 10, 20
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR, DELETE_TOPICS = 0, 1, 2, 3, 9, 10, 20
 READ_COMMITTED = 1
 LATEST = -1
 UNKNOWN_TOPIC = 3
+NOT_YET = {UNKNOWN_TOPIC, 6}  # the topic was just made: no leader so far
+ALL_REPLICAS = -1
+GZIP = 1
 
 
 class Message(NamedTuple):
@@ -141,6 +145,21 @@ class Kafka:
         body = struct.pack(">i", len(topics)) + b"".join(map(_text, topics))
         self._ask(DELETE_TOPICS, 1, body + struct.pack(">i", 10_000))
 
+    def produce(self, topic, partition, messages, codec=0):
+        """Appends messages (timestamp, key, value, headers) as one batch."""
+        batch = _batch(messages, codec)
+        body = struct.pack(">hhii", -1, ALL_REPLICAS, 30_000, 1) + _text(topic)
+        deadline = time.monotonic() + 30
+        while True:
+            answer = self._ask(PRODUCE, 3, body + struct.pack(">iii", 1, partition, len(batch)) + batch)
+            answer.take("i"), answer.text(), answer.take("i")
+            _partition, error, _offset, _time = answer.take("ihqq")
+            if not error:
+                return
+            if error not in NOT_YET or time.monotonic() > deadline:
+                raise OSError(f"Kafka: produce to {topic}/{partition}: error {error}")
+            time.sleep(0.1)
+
     def messages(self, topic):
         """Every message of a topic as it stands now, partition by partition."""
         for partition in range(self.partitions(topic)):
@@ -181,7 +200,7 @@ def _batches(records, partition):
             raise ValueError(f"record format {magic} is not read here")
         octets = reader.bytes(after - reader.at)
         codec = attributes & 7
-        if codec == 1:
+        if codec == GZIP:
             octets = gzip.decompress(octets)
         elif codec:
             raise ValueError("this reader knows only gzip and no compression")
@@ -198,3 +217,49 @@ def _batches(records, partition):
                 timestamp = latest  # the broker's clock was asked for
             yield Message(partition, offset, timestamp, key, value, headers), offset + 1
         yield None, first + last + 1
+
+
+def _batch(messages, codec):
+    """A record batch (format 2) without a producer's id."""
+    records, start = bytearray(), messages[0][0]
+    for offset, (timestamp, key, value, headers) in enumerate(messages):
+        record = b"\0" + _varint(timestamp - start) + _varint(offset) + _sized(key) + _sized(value)
+        record += _varint(len(headers)) + b"".join(_sized(name.encode()) + _sized(value) for name, value in headers)
+        records += _varint(len(record)) + record
+    records = gzip.compress(records, 1) if codec == GZIP else bytes(records)
+    latest = max(timestamp for timestamp, *_ in messages)
+    checked = struct.pack(">hiqqqhii", codec, len(messages) - 1, start, latest, -1, -1, -1, len(messages)) + records
+    rest = struct.pack(">ibI", -1, 2, _crc32c(checked)) + checked
+    return struct.pack(">qi", 0, len(rest)) + rest
+
+
+def _varint(number):
+    octets, number = bytearray(), number << 1 ^ number >> 63
+    while number >= 0x80:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
+    return bytes(octets)
+
+
+def _sized(octets):
+    return _varint(-1) if octets is None else _varint(len(octets)) + octets
+
+
+def _crc32c_table():
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return table
+
+
+CRC32C = _crc32c_table()
+
+
+def _crc32c(octets):
+    crc, table = 0xFFFFFFFF, CRC32C
+    for octet in octets:
+        crc = crc >> 8 ^ table[(crc ^ octet) & 0xFF]
+    return crc ^ 0xFFFFFFFF

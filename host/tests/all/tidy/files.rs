@@ -10,7 +10,13 @@ const NOT_PIPELINES: [&str; 3] = ["sdk", "bundled", "languages"];
 pub(super) fn lengths(tree: &Tree) -> Vec<Finding> {
     let written = |path: &str| {
         let endings = [".rs", ".wit", ".py", ".toml", ".cql", ".sh"];
-        let is_script = ["services/services", "proof/spine", ".ci/run"].contains(&path);
+        let scripts = [
+            "services/services",
+            "proof/spine",
+            "proof/pipelines",
+            ".ci/run",
+        ];
+        let is_script = scripts.contains(&path);
         is_script || endings.iter().any(|ending| path.ends_with(ending))
     };
     let files = tree.iter().filter(|(path, _)| written(path));
