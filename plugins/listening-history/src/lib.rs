@@ -73,11 +73,12 @@ impl Plugin for ListeningHistory {
         let (songs, times) = (batch.field(SONG), batch.field(TIME));
         let features = batch.find(SONGS, &songs);
         out.each(batch, |message, out| {
+            // What is wrong with the message itself is told before what the songs lack.
+            let clock = Clock::at(times.at(message).bigint())?;
             let (song, features) = (songs.at(message), features.at(message));
             if !features.is_known() {
                 return Err(UNKNOWN_SONG.rejected(format!("no song is called `{}`", song.text())));
             }
-            let clock = Clock::at(times.at(message).bigint())?;
             out.row(HISTORY, message)
                 .cell(ids.at(message))
                 .cell(names.at(message))
