@@ -26,6 +26,7 @@ const RECORDS: Target = Target::upsert("records", &[REVIEW]);
 
 const UNKNOWN_TITLE: Code = Code::new("unknown_title");
 const RATING_OUT_OF_RANGE: Code = Code::new("rating_out_of_range");
+const TIME_OUT_OF_RANGE: Code = Code::new("time_out_of_range");
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -50,7 +51,7 @@ impl Plugin for Reviews {
             fields: &[NAME, MOVIE, RATING, TIMESTAMP],
             lookups,
             targets: &[RECORDS],
-            codes: &[UNKNOWN_TITLE, RATING_OUT_OF_RANGE],
+            codes: &[UNKNOWN_TITLE, RATING_OUT_OF_RANGE, TIME_OUT_OF_RANGE],
             ..Description::new("reviews", env!("CARGO_PKG_VERSION"))
         };
         Ok((plugin, description))
@@ -65,15 +66,20 @@ impl Plugin for Reviews {
             if !(1..=10).contains(&rating) {
                 return Err(RATING_OUT_OF_RANGE.rejected(format!("{rating} is not from 1 to 10")));
             }
+            let time = times.at(message);
+            let hour = hour(time.bigint()).ok_or_else(|| {
+                let millis = time.bigint();
+                let reason = format!("the hour of {millis} ms after 1970 begins before time does");
+                TIME_OUT_OF_RANGE.rejected(reason)
+            })?;
             let is_unknown = |listed: &Found| !listed.at(message).is_known();
             if listed.as_ref().is_some_and(is_unknown) {
                 let reason = format!("no movie is called {:?}", movie.text());
                 return Err(UNKNOWN_TITLE.rejected(reason));
             }
-            let time = times.at(message);
             out.row(RECORDS, message)
                 .cell(names.at(message))
-                .timestamp(hour(time.bigint()))
+                .timestamp(hour)
                 .cell(time)
                 .cell(movie)
                 .int(rating);
@@ -83,9 +89,9 @@ impl Plugin for Reviews {
 }
 
 /// The start of a time's hour, both in milliseconds since 1970; before 1970 hours start below their
-/// times too. The first hour there is starts where 64 bits do.
-fn hour(time: i64) -> i64 {
-    time.div_euclid(HOUR_MS).saturating_mul(HOUR_MS)
+/// times too. The very first hour has no start.
+fn hour(time: i64) -> Option<i64> {
+    time.div_euclid(HOUR_MS).checked_mul(HOUR_MS)
 }
 
 sluice_plugin::export!(Reviews);

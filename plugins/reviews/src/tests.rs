@@ -43,7 +43,8 @@ fn times_are_cut_to_the_hour() {
                 "A",
                 "9",
                 "-9223372036854775808",
-                "hour -9223372036854775808",
+                "time_out_of_range: the hour of -9223372036854775808 ms after 1970 begins before time \
+                 does",
             ),
         ],
     );
