@@ -1,5 +1,6 @@
 //! The command line. One file a verb; each assembles rooms and has no logic of its own.
 
+pub mod check;
 pub mod demo;
 pub mod exit;
 pub mod inspect;
@@ -51,6 +52,8 @@ enum Verb {
     Inspect(inspect::Args),
     /// Try a pipeline's samples, and compare what comes out with its golden rows
     Test(test::Args),
+    /// See whether a pipeline would run: configuration, plugin, reference data, broker, tables
+    Check(check::Args),
 }
 
 /// Runs what the command line says.
@@ -75,6 +78,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Schema(args)), _) => schema::run(args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
         (Some(Verb::Test(args)), _) => test::run(&args),
+        (Some(Verb::Check(args)), _) => check::run(&args),
         (None, None) => {
             Cli::command().print_help()?;
             Ok(exit::USAGE.into())

@@ -21,6 +21,8 @@ pub struct Text {
 pub struct Found {
     /// What verbs that take a pipeline call it: a carried name or a path.
     pub named: String,
+    /// What messages call the configuration: its file, or that it is carried.
+    pub config: String,
     /// The pipeline's configuration.
     pub file: File,
     /// The folder that paths in the configuration start from; `None`, if the binary carries it.
@@ -91,6 +93,7 @@ pub fn find<E: From<Error>>(
     Ok(Found {
         named: carried.name.to_owned(),
         file: File::parse(&name, carried.config)?,
+        config: name,
         folder: None,
         schema: Some(carried_text(carried, "schema.cql", carried.schema)),
         queries: Some(carried_text(carried, "queries.cql", carried.queries)),
@@ -149,6 +152,7 @@ fn configured(named: String, place: Place, config: &Path) -> Result<Found, Error
         schema: text(&file.schema, "schema.cql", schema)?,
         queries: text(&file.queries, "queries.cql", queries)?,
         folder: Some(beside(config, "")),
+        config: config.display().to_string(),
         carried,
         module,
         file,

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-pub use reader::Reader;
+pub use reader::{Cluster, Reader};
 
 use super::schema::check_name;
 use super::{Error, Refused, Sink};
@@ -71,6 +71,8 @@ pub struct Config {
     pub consistency: Option<Consistency>,
     /// After how long rows vanish; `None` = as the table says.
     pub ttl: Option<Duration>,
+    /// How long connecting may take: nodes that answer nothing are given up after it.
+    pub connect_timeout: Duration,
     /// How long to wait for an answer. It should exceed the server's own limit of 10 s.
     pub request_timeout: Duration,
     /// The most requests of many rows at a time. More than 16 lowers the rate.
@@ -89,6 +91,7 @@ impl Config {
             pipeline: None,
             consistency: None,
             ttl: None,
+            connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(12),
             requests_in_flight_max: 8,
         }

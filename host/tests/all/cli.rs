@@ -114,7 +114,7 @@ fn it_says_what_it_is() {
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
     for verb in [
-        "run", "demo", "produce", "query", "schema", "inspect", "test",
+        "run", "demo", "produce", "query", "schema", "inspect", "check", "test",
     ] {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb}");
     }

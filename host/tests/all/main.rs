@@ -4,6 +4,7 @@
 mod support;
 
 mod cassandra;
+mod check;
 mod cli;
 mod contract;
 mod dead_letters;

@@ -1,6 +1,6 @@
 //! From flags and configuration to a [`Plan`]: which rooms a pipeline is made of.
 
-mod sink;
+pub(in crate::cli) mod sink;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -98,11 +98,9 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         version,
         digest: plugin.digest().to_owned(),
     };
-    let group = args
-        .group
-        .clone()
-        .or_else(|| found.file.kafka.group.clone());
-    let group = group.unwrap_or_else(|| format!("sluice-{}", found.file.name));
+    let mut kafka = kafka_config(args, &found);
+    kafka.member = member(&plugin, &lookups);
+    let group = kafka.group.clone();
 
     let Stream {
         source,
@@ -110,11 +108,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         partitions,
         topic,
     } = match &args.source {
-        SourceKind::Kafka => topic(
-            kafka_config(args, &found, &plugin, &lookups, &group),
-            args,
-            stop,
-        )?,
+        SourceKind::Kafka => topic(kafka, args, stop)?,
         SourceKind::File(path) => file(path.clone(), args.topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
@@ -210,19 +204,11 @@ pub fn lookups(
         return Err(config::Error::Setting(reason).into());
     }
     let read = |declared: &lookup::Declared| {
-        let flag = flags.iter().rev().find(|(name, _)| *name == declared.name);
-        let flag = flag.map(|(_, path)| path.as_path());
-        let (label, bytes) = config::lookup_bytes(found, &declared.name, flag)?;
-        let header = found
-            .file
-            .lookups
-            .get(&declared.name)
-            .is_none_or(|section| section.header);
-        let lookup = Lookup::read(&label, &bytes, declared, &lookup::Options { header })?;
+        let (from, lookup) = lookup(flags, found, declared)?;
         let (rows, duplicates) = (lookup.len(), lookup.duplicates());
         tracing::info!(
             lookup = declared.name,
-            from = label,
+            from,
             rows,
             duplicates,
             "lookup read"
@@ -232,35 +218,57 @@ pub fn lookups(
     declared.iter().map(read).collect()
 }
 
-fn kafka_config(
-    args: &Args,
+/// Reads one lookup: where it comes from, and what is in it.
+///
+/// # Errors
+/// If it is not there, or not as the plugin declares it.
+pub(in crate::cli) fn lookup(
+    flags: &[(String, PathBuf)],
     found: &Found,
-    plugin: &Plugin,
-    lookups: &[(String, Arc<Lookup>)],
-    group: &str,
-) -> kafka::Config {
+    declared: &lookup::Declared,
+) -> anyhow::Result<(String, Lookup)> {
+    let flag = flags.iter().rev().find(|(name, _)| *name == declared.name);
+    let flag = flag.map(|(_, path)| path.as_path());
+    let (from, bytes) = config::lookup_bytes(found, &declared.name, flag)?;
+    let section = found.file.lookups.get(&declared.name);
+    let header = section.is_none_or(|section| section.header);
+    let lookup = Lookup::read(&from, &bytes, declared, &lookup::Options { header })?;
+    Ok((from, lookup))
+}
+
+/// What travels with each commit.
+fn member(plugin: &Plugin, lookups: &[(String, Arc<Lookup>)]) -> kafka::Meta {
+    let digests = lookups
+        .iter()
+        .map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
+    kafka::Meta {
+        generation: 0,
+        plugin: plugin.digest().to_owned(),
+        lookups: digests.collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// The source's configuration, but for what travels with commits.
+pub(in crate::cli) fn kafka_config(args: &Args, found: &Found) -> kafka::Config {
     let brokers = args
         .brokers
         .clone()
         .or_else(|| found.file.kafka.brokers.clone());
-    let digests = lookups
-        .iter()
-        .map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
+    let group = args
+        .group
+        .clone()
+        .or_else(|| found.file.kafka.group.clone());
     kafka::Config {
         brokers: brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned()),
         topic: args
             .topic
             .clone()
             .unwrap_or_else(|| found.file.topic.clone()),
-        group: group.to_owned(),
+        group: group.unwrap_or_else(|| format!("sluice-{}", found.file.name)),
         start: args.start,
         once: args.once,
         properties: found.file.kafka.properties.clone(),
-        member: kafka::Meta {
-            generation: 0,
-            plugin: plugin.digest().to_owned(),
-            lookups: digests.collect::<BTreeMap<_, _>>(),
-        },
+        member: kafka::Meta::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading tables and running statements, for verbs and checks: nothing here is in a message's way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scylla::client::session::Session;
@@ -16,6 +17,17 @@ use crate::row::CqlType;
 use crate::sink::schema::{Table, check_name};
 use crate::sink::value::Value;
 use crate::sink::{Answer, Error, Parameter};
+
+/// The nodes, as one of them tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// The version of the node that answered.
+    pub version: String,
+    /// The data centres that there are.
+    pub datacenters: BTreeSet<String>,
+    /// Whether there is the configured keyspace.
+    pub has_keyspace: bool,
+}
 
 /// A session for reading.
 pub struct Reader {
@@ -40,6 +52,30 @@ impl Reader {
             config: config.clone(),
             session: Arc::new(session),
             runtime,
+        })
+    }
+
+    /// What there is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn cluster(&self) -> Result<Cluster, Error> {
+        let (session, config) = (&self.session, &self.config);
+        let ask = |what: &str, from: &str| format!("SELECT {what} FROM {from}");
+        let own = ask("data_center, release_version", "system.local");
+        let peers = ask("data_center, release_version", "system.peers");
+        let keyspaces = ask("keyspace_name", "system_schema.keyspaces");
+        let nodes =
+            |query| session::rows::<(Option<String>, Option<String>)>(session, config, query);
+        let names = session::rows::<(String,)>(session, config, keyspaces);
+        let asked = async { tokio::try_join!(nodes(own), nodes(peers), names) };
+        let (own, peers, names) = self.runtime.block_on(asked)?;
+        let version = own.first().and_then(|(_, version)| version.clone());
+        let nodes = own.into_iter().chain(peers);
+        Ok(Cluster {
+            version: version.unwrap_or_default(),
+            datacenters: nodes.filter_map(|(datacenter, _)| datacenter).collect(),
+            has_keyspace: names.iter().any(|(name,)| *name == config.keyspace),
         })
     }
 

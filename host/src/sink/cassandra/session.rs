@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use scylla::client::PoolSize;
 use scylla::client::execution_profile::ExecutionProfile;
@@ -22,9 +21,6 @@ use tokio::time::timeout;
 use super::{Config, Consistency};
 use crate::sink::Error;
 use crate::sink::schema::{Column, Order, Table};
-
-/// How long connecting may take: nodes that answer nothing are given up after it.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
@@ -53,12 +49,12 @@ pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
         builder = builder.user(name, password);
     }
     let connecting = Box::pin(builder.build());
-    match timeout(CONNECT_MAX, connecting).await {
+    match timeout(config.connect_timeout, connecting).await {
         Ok(connected) => connected.map_err(|error| not_connected(config, &error)),
         Err(_) => Err(Error::Unavailable {
             store: config.store(),
             code: "connect_timeout",
-            reason: format!("no answer within {} s", CONNECT_MAX.as_secs()),
+            reason: format!("no answer within {} s", config.connect_timeout.as_secs()),
         }),
     }
 }
@@ -232,7 +228,11 @@ pub(super) async fn live(session: &Session, config: &Config) -> Result<(Vec<Tabl
     Ok((tables, is_single))
 }
 
-async fn rows<R>(session: &Session, config: &Config, query: String) -> Result<Vec<R>, Error>
+pub(super) async fn rows<R>(
+    session: &Session,
+    config: &Config,
+    query: String,
+) -> Result<Vec<R>, Error>
 where
     R: for<'frame, 'metadata> scylla::deserialize::row::DeserializeRow<'frame, 'metadata>,
 {

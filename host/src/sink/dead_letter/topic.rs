@@ -109,13 +109,27 @@ impl Topic {
         format!("topic `{}` at {}", self.topic, self.brokers)
     }
 
+    /// Whether the topic is there already; if not, the brokers said that they would make it.
+    /// Nothing is made. `wait` is for each of two questions.
+    ///
+    /// # Errors
+    /// Why letters cannot be kept, or the brokers do not answer.
+    pub fn is_there(&self, wait: Duration) -> Result<bool, Error> {
+        self.create(wait, true)
+    }
+
+    /// The topic's name.
+    pub fn name(&self) -> &str {
+        &self.topic
+    }
+
     /// Makes the topic if it is missing, and a producer for it.
     fn connect(&self) -> Result<Producer, Error> {
         let refused = |error: &KafkaError| Error::Refused {
             store: self.store(),
             reason: error.to_string(),
         };
-        self.create()?;
+        self.create(CREATE_MAX, false)?;
         let (sender, delivered) = channel();
         let mut client = self.client.clone();
         client
@@ -133,7 +147,8 @@ impl Topic {
         })
     }
 
-    fn create(&self) -> Result<(), Error> {
+    /// Makes the topic, or only asks whether it could be made; whether it is there already.
+    fn create(&self, wait: Duration, is_trial: bool) -> Result<bool, Error> {
         let error = |reason: String| Error::Unavailable {
             store: self.store(),
             code: "no_topic",
@@ -147,8 +162,9 @@ impl Topic {
             .set("retention.ms", "-1")
             .set("max.message.bytes", LETTER_BYTES_MAX);
         let options = AdminOptions::new()
-            .operation_timeout(Some(CREATE_MAX))
-            .request_timeout(Some(CREATE_MAX));
+            .operation_timeout(Some(wait))
+            .request_timeout(Some(wait))
+            .validate_only(is_trial);
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|fault| error(fault.to_string()))?;
         let created = runtime.block_on(admin.create_topics([&topic], &options));
@@ -159,16 +175,18 @@ impl Topic {
                 .map(|(_, code)| code),
             Err(fault) => Some(fault.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         };
-        let Some(code) = code.filter(|code| *code != RDKafkaErrorCode::TopicAlreadyExists) else {
-            return Ok(());
+        let code = match code {
+            None => return Ok(false),
+            Some(RDKafkaErrorCode::TopicAlreadyExists) => return Ok(true),
+            Some(code) => code,
         };
         // Who may not make topics may still write into one, and the in-process broker makes them
         // when asked about them.
-        let metadata = admin.inner().fetch_metadata(Some(&self.topic), CREATE_MAX);
+        let metadata = admin.inner().fetch_metadata(Some(&self.topic), wait);
         let is_there =
             |topic: &MetadataTopic| topic.name() == self.topic && topic.error().is_none();
         if metadata.is_ok_and(|metadata| metadata.topics().iter().any(is_there)) {
-            return Ok(());
+            return Ok(true);
         }
         if is_forbidden(code) {
             let reason = format!("{code}; make the topic yourself, with unlimited retention");

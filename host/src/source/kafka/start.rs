@@ -66,10 +66,12 @@ pub(super) struct Topic<'a, C: ConsumerContext> {
     pub(super) client: &'a BaseConsumer<C>,
     pub(super) brokers: &'a str,
     pub(super) topic: &'a str,
+    /// How long an answer is waited for.
+    pub(super) wait: Duration,
 }
 
 impl<C: ConsumerContext> Topic<'_, C> {
-    fn fail(&self, error: KafkaError) -> Error {
+    pub(super) fn fail(&self, error: KafkaError) -> Error {
         failure::of(error, self.brokers, self.topic)
     }
 
@@ -77,7 +79,7 @@ impl<C: ConsumerContext> Topic<'_, C> {
     pub(super) fn partitions(&self) -> Result<Vec<i32>, Error> {
         let metadata = self
             .client
-            .fetch_metadata(Some(self.topic), ASK_WAIT_MAX)
+            .fetch_metadata(Some(self.topic), self.wait)
             .map_err(|error| self.fail(error))?;
         let topic = metadata.topics().iter().find(|t| t.name() == self.topic);
         let missing = || self.fail(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
@@ -96,7 +98,7 @@ impl<C: ConsumerContext> Topic<'_, C> {
     /// A partition's first offset, and the one after its last stable message.
     pub(super) fn ends(&self, partition: i32) -> Result<(i64, i64), Error> {
         self.client
-            .fetch_watermarks(self.topic, partition, ASK_WAIT_MAX)
+            .fetch_watermarks(self.topic, partition, self.wait)
             .map_err(|error| self.fail(error))
     }
 
@@ -106,7 +108,7 @@ impl<C: ConsumerContext> Topic<'_, C> {
         for &partition in partitions {
             list.add_partition(self.topic, partition);
         }
-        let answered = self.client.committed_offsets(list, ASK_WAIT_MAX);
+        let answered = self.client.committed_offsets(list, self.wait);
         let list = answered.map_err(|error| self.fail(error))?;
         for partition in list.elements() {
             partition.error().map_err(|error| self.fail(error))?;
@@ -150,7 +152,7 @@ impl<C: ConsumerContext> Topic<'_, C> {
             list.add_partition_offset(self.topic, partition, Offset::Offset(time))
                 .map_err(|error| self.fail(error))?;
         }
-        let answered = self.client.offsets_for_times(list, ASK_WAIT_MAX);
+        let answered = self.client.offsets_for_times(list, self.wait);
         let list = answered.map_err(|error| self.fail(error))?;
         for partition in list.elements() {
             partition.error().map_err(|error| self.fail(error))?;
@@ -194,6 +196,7 @@ pub(super) fn settle(
         client: consumer,
         brokers,
         topic: &group.topic,
+        wait: ASK_WAIT_MAX,
     };
     let partitions = topic.partitions()?;
     let mut commits = topic.commits(&partitions)?;

@@ -16,10 +16,7 @@ pub(super) fn opener(
     topic: &str,
 ) -> anyhow::Result<Opener> {
     let letters = letters(args, found, origin, topic);
-    let keyspace = args
-        .keyspace
-        .clone()
-        .unwrap_or_else(|| found.file.cassandra.keyspace.clone());
+    let keyspace = keyspace(args, found);
     let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
     Ok(match &args.sink {
         SinkKind::Cassandra => {
@@ -88,11 +85,17 @@ fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str)
     }
 }
 
+/// The keyspace of the pipeline's tables: the flag's before the file's.
+pub(in crate::cli) fn keyspace(args: &Args, found: &Found) -> String {
+    let flag = args.keyspace.clone();
+    flag.unwrap_or_else(|| found.file.cassandra.keyspace.clone())
+}
+
 /// The Cassandra sink's configuration: `flag`'s nodes before the file's before the default.
 ///
 /// # Errors
 /// If the consistency level is none.
-fn cassandra_config(
+pub(in crate::cli) fn cassandra_config(
     flag: &[String],
     found: &Found,
     keyspace: String,
