@@ -200,14 +200,14 @@ impl Found {
     }
 }
 
-/// How a plugin is built whose sources lie beside its configuration.
+/// A line that says how a plugin is built whose sources lie beside its configuration.
 fn way_to_build(config: &Path) -> String {
     let manifest = beside(config, "Cargo.toml");
     if !manifest.is_file() {
         return String::new();
     }
     format!(
-        "; `cargo build --release --target wasm32-unknown-unknown --manifest-path {}` builds it: let \
+        "\n  `cargo build --release --target wasm32-unknown-unknown --manifest-path {}` builds it: let \
          the key lead to what that makes",
         manifest.display()
     )

@@ -126,7 +126,7 @@ impl fmt::Display for Report {
             let mut lines = check.result.lines();
             writeln!(f, "{mark} {subject:width$}  {}", lines.next().unwrap_or(""))?;
             for line in lines.chain(check.way_out.iter().flat_map(|way| way.lines())) {
-                writeln!(f, "{indent}{line}")?;
+                writeln!(f, "{indent}{}", line.trim_start())?;
             }
         }
         let counts = Verdict::ALL.map(|(verdict, _, name)| {
