@@ -1,6 +1,7 @@
 //! The command line. One file a verb; each assembles rooms and has no logic of its own.
 
 pub mod check;
+pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod inspect;
@@ -8,6 +9,7 @@ pub mod produce;
 pub mod query;
 pub mod run;
 pub mod schema;
+pub mod settings;
 mod tables;
 pub mod test;
 
@@ -19,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::{config, telemetry};
+use crate::telemetry;
 
 /// Kafka in, WebAssembly in the middle, Cassandra out.
 #[derive(Debug, Parser)]
@@ -48,6 +50,8 @@ enum Verb {
     Query(query::Args),
     /// Show, compare or apply a pipeline's schema
     Schema(schema::Args),
+    /// Show what a pipeline's configuration comes to, and what it may say
+    Config(config::Args),
     /// Show what a plugin is and what it may do
     Inspect(inspect::Args),
     /// Try a pipeline's samples, and compare what comes out with its golden rows
@@ -68,7 +72,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Demo(_)), _) => "warn,scylla=off,host::telemetry=info",
         (Some(_) | None, _) => "warn,scylla=off",
     };
-    telemetry::init(&config::log_filter(filter))
+    telemetry::init(&crate::config::log_filter(filter))
         .context("SLUICE_LOG cannot be read as a filter")?;
     match (cli.verb, cli.run) {
         (Some(Verb::Run(args)), _) | (None, Some(args)) => run::run(args),
@@ -76,6 +80,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Produce(args)), _) => produce::run(args),
         (Some(Verb::Query(args)), _) => query::run(args),
         (Some(Verb::Schema(args)), _) => schema::run(args),
+        (Some(Verb::Config(args)), _) => config::run(args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
         (Some(Verb::Test(args)), _) => test::run(&args),
         (Some(Verb::Check(args)), _) => check::run(&args),

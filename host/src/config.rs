@@ -3,13 +3,22 @@
 //! The only place that reads the environment. It finds texts and files and checks their shape;
 //! what they mean is the rooms' business.
 
+mod declared;
+mod document;
+mod fault;
 mod file;
 mod find;
+mod reads;
+mod schema;
+mod settings;
 
 use std::path::PathBuf;
 
+pub use document::{Document, Flag};
 pub use file::{BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict};
 pub use find::{Found, Text, find, list_bytes, lookup_bytes};
+pub use schema::text as schema;
+pub use settings::Setting;
 
 /// Why there is no configuration to work with.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +31,15 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
-    /// `pipeline.toml`, or the environment over it, is not as it must be.
+    /// The configuration is not as it must be: each fault with its place and the way out.
+    #[error("{0}")]
+    Faults(String),
+    /// The configuration does not become the program's own type.
     #[error("{name}: {reason}")]
     Invalid {
         /// The file's name.
         name: String,
-        /// What is wrong, with its place.
+        /// What is wrong.
         reason: String,
     },
     /// What is named is neither a file or folder nor a carried pipeline.
@@ -128,3 +140,6 @@ pub fn invocation() -> String {
         _ => typed,
     }
 }
+
+#[cfg(test)]
+mod tests;

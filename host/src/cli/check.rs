@@ -18,9 +18,9 @@ use clap::Parser;
 use self::asked::{beside, late, wait};
 use self::local::Local;
 use self::report::{Finding, Report};
-use super::run::assemble::sink::keyspace;
 use super::run::assemble::{SinkKind, own_name};
-use super::{exit, name_and_file, run};
+use super::settings::Settings;
+use super::{exit, run};
 use crate::config::{self, Found};
 use crate::telemetry::grouped;
 
@@ -32,24 +32,8 @@ pub struct Args {
     /// The pipeline's configuration; by default beside the plugin, or the carried one
     #[arg(long, value_name = "pipeline.toml")]
     config: Option<PathBuf>,
-    /// Brokers to begin with [default: localhost:29092]
-    #[arg(long, value_name = "HOST:PORT,..")]
-    brokers: Option<String>,
-    /// The topic to read [default: the pipeline's]
-    #[arg(long)]
-    topic: Option<String>,
-    /// The consumer group [default: sluice-<pipeline>]
-    #[arg(long)]
-    group: Option<String>,
-    /// Reference data
-    #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
-    lookup: Vec<(String, PathBuf)>,
-    /// Cassandra nodes to begin with [default: localhost:9042]
-    #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',')]
-    cassandra: Vec<String>,
-    /// The keyspace of the pipeline's tables [default: the pipeline's]
-    #[arg(long)]
-    keyspace: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// Where rows go: cassandra, sqlite:DIR, or none
     #[arg(long, default_value = "cassandra")]
     sink: SinkKind,
@@ -78,12 +62,7 @@ impl Args {
     fn run(&self) -> run::Args {
         let mut run = Line::parse_from(["host", "--plugin", &self.pipeline]).run;
         run.config.clone_from(&self.config);
-        run.brokers.clone_from(&self.brokers);
-        run.topic.clone_from(&self.topic);
-        run.group.clone_from(&self.group);
-        run.lookup.clone_from(&self.lookup);
-        run.cassandra.clone_from(&self.cassandra);
-        run.keyspace.clone_from(&self.keyspace);
+        run.settings.clone_from(&self.settings);
         run.sink.clone_from(&self.sink);
         run.workers = self.workers;
         run
@@ -138,7 +117,8 @@ impl Question {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let run = Arc::new(args.run());
-    let found = config::find::<anyhow::Error>(&run.plugin, run.config.as_deref(), own_name)?;
+    let flags = args.settings.flags();
+    let found = config::find(&run.plugin, run.config.as_deref(), &flags, own_name)?;
     let report = Report::new(
         &args.pipeline,
         findings(args, &run, &Arc::new(found), began)?,
@@ -162,22 +142,22 @@ fn findings(
     found: &Arc<Found>,
     began: Instant,
 ) -> anyhow::Result<Vec<Finding>> {
-    let question = question(args, found, began);
+    let question = question(&args.settings, found, began);
     let own = {
         let (run, found) = (run.clone(), found.clone());
         beside(move || local::local(&run, &found))
     };
     let stream = asked::stream(args, run, found, &question)?;
-    let store = asked::store(args, run, found, &question)?;
+    let store = asked::store(args, found, &question)?;
     let (own, mut findings) = match wait(&own, began) {
-        Some(own) => (own, vec![configuration(run, found)]),
+        Some(own) => (own, vec![configuration(found)]),
         None => {
             let way_out = format!(
                 "`{} inspect {}` compiles it, and keeps what it compiled",
                 question.invocation, question.named
             );
             let late = Finding::failed("plugin", late(), &way_out);
-            (Local::default(), vec![configuration(run, found), late])
+            (Local::default(), vec![configuration(found), late])
         }
     };
     findings.extend(own.findings);
@@ -194,18 +174,18 @@ fn findings(
     Ok(findings)
 }
 
-fn question(args: &Args, found: &Found, began: Instant) -> Question {
+fn question(settings: &Settings, found: &Found, began: Instant) -> Question {
     let (mut stream, mut place) = (String::new(), String::new());
-    if let Some(brokers) = &args.brokers {
+    if let Some(brokers) = &settings.brokers {
         stream += &format!(" --brokers {brokers}");
     }
-    if let Some(topic) = &args.topic {
+    if let Some(topic) = &settings.topic {
         stream += &format!(" --topic {topic}");
     }
-    if !args.cassandra.is_empty() {
-        place += &format!(" --cassandra {}", args.cassandra.join(","));
+    if !settings.cassandra.is_empty() {
+        place += &format!(" --cassandra {}", settings.cassandra.join(","));
     }
-    if let Some(keyspace) = &args.keyspace {
+    if let Some(keyspace) = &settings.keyspace {
         place += &format!(" --keyspace {keyspace}");
     }
     Question {
@@ -217,9 +197,9 @@ fn question(args: &Args, found: &Found, began: Instant) -> Question {
     }
 }
 
-fn configuration(run: &run::Args, found: &Found) -> Finding {
-    let topic = run.topic.as_ref().unwrap_or(&found.file.topic);
-    let (name, keyspace) = (&found.file.name, keyspace(run, found));
+fn configuration(found: &Found) -> Finding {
+    let (name, topic) = (&found.file.name, &found.file.topic);
+    let keyspace = &found.file.cassandra.keyspace;
     let result = format!(
         "{}: pipeline `{name}`, topic `{topic}`, keyspace `{keyspace}`",
         found.config

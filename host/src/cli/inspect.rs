@@ -33,7 +33,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             plugin: name.to_owned(),
         })
     };
-    let found = config::find(&args.plugin, args.config.as_deref(), no_pipeline);
+    let found = config::find(&args.plugin, args.config.as_deref(), &[], no_pipeline);
     let (name, bytes, config) = match found {
         Ok(found) => {
             let (name, bytes) = found.plugin()?;

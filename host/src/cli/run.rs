@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::{exit, name_and_file};
+use super::exit;
+use super::settings::Settings;
 use crate::pipeline;
 use crate::source::kafka::Start;
 use crate::telemetry::{Format, Progress, grouped};
@@ -17,6 +18,8 @@ use crate::worker::{Control, Ended, Report};
 
 /// What `host run` takes.
 #[derive(Clone, Debug, clap::Args)]
+// The verb may be left out, and its flags may not: this one tells that it is meant.
+#[group(arg = "plugin")]
 pub struct Args {
     /// The plugin: a component, a core module or .wat, or a pipeline that the binary carries
     #[arg(long, value_name = "FILE")]
@@ -24,36 +27,18 @@ pub struct Args {
     /// The pipeline's configuration; by default beside the plugin, or the carried one
     #[arg(long, value_name = "pipeline.toml")]
     pub config: Option<PathBuf>,
-    /// Brokers to begin with [default: localhost:29092]
-    #[arg(long, value_name = "HOST:PORT,..")]
-    pub brokers: Option<String>,
-    /// The topic to read [default: the pipeline's]
-    #[arg(long)]
-    pub topic: Option<String>,
-    /// The consumer group [default: sluice-<pipeline>]
-    #[arg(long)]
-    pub group: Option<String>,
+    /// What stands over that configuration.
+    #[command(flatten)]
+    pub settings: Settings,
     /// Where a group begins that has never committed: earliest, latest, or a time
     #[arg(long, value_name = "WHERE", default_value = "earliest")]
     pub start: Start,
-    /// Reference data
-    #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
-    pub lookup: Vec<(String, PathBuf)>,
-    /// Cassandra nodes to begin with [default: localhost:9042]
-    #[arg(long, value_name = "HOST:PORT,..", value_delimiter = ',')]
-    pub cassandra: Vec<String>,
-    /// The keyspace of the pipeline's tables [default: the pipeline's]
-    #[arg(long)]
-    pub keyspace: Option<String>,
     /// Where rows go: cassandra, sqlite:DIR, or none
     #[arg(long, default_value = "cassandra")]
     pub sink: assemble::SinkKind,
     /// Where messages come from: kafka, a file of which each line is a message's value, or -
     #[arg(long, value_name = "kafka|FILE.jsonl|-", default_value = "kafka")]
     pub source: assemble::SourceKind,
-    /// The time from one batch to the next, as 30s [default: batches close as soon as they can]
-    #[arg(long, value_parser = humantime::parse_duration)]
-    pub interval: Option<Duration>,
     /// How many workers [default: as many as cores, but no more than partitions]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,

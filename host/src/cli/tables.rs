@@ -69,14 +69,11 @@ impl Place {
     pub(super) fn cassandra(&self, file: &config::File) -> Result<cassandra::Reader, sink::Error> {
         let mut config = cassandra::Config::new(self.keyspace(file));
         config.pipeline = Some(file.name.clone());
-        let points = if self.cassandra.is_empty() {
+        config.contact_points = if self.cassandra.is_empty() {
             file.cassandra.contact_points.clone()
         } else {
-            Some(self.cassandra.clone())
+            self.cassandra.clone()
         };
-        if let Some(points) = points {
-            config.contact_points = points;
-        }
         config
             .local_datacenter
             .clone_from(&file.cassandra.local_datacenter);
@@ -117,5 +114,5 @@ impl Place {
 
 /// The pipeline of a carried name or a path.
 pub(super) fn pipeline(what: &str) -> anyhow::Result<Found> {
-    config::find(what, None, own_name)
+    config::find(what, None, &[], own_name)
 }

@@ -8,7 +8,7 @@ use similar::TextDiff;
 
 use super::run::assemble::{lookups, own_name, plugin_config};
 use super::{exit, name_and_file};
-use crate::config::{self, Found};
+use crate::config::{self, Flag, Found};
 use crate::plugin::Plugin;
 use crate::samples::{Error, Trial};
 
@@ -38,7 +38,12 @@ const CONTEXT: usize = 3;
 /// If the pipeline is not whole, or its plugin's answers depend on how messages are batched.
 #[expect(clippy::print_stdout, reason = "the verdict is there to be read")]
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let found = config::find(&args.pipeline, None, own_name)?;
+    let flags = args.lookup.iter().map(|(name, file)| {
+        let file = file.to_string_lossy().into_owned();
+        Flag::new("--lookup", &["lookups", name, "path"], file)
+    });
+    let flags: Vec<Flag> = flags.collect();
+    let found = config::find(&args.pipeline, None, &flags, own_name)?;
     let Some(folder) = found.folder.clone() else {
         bail!(
             "`{}` is carried by the binary: give the folder that its samples and golden rows are in",
@@ -46,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     };
     let (samples, golden) = (folder.join(SAMPLES), folder.join(GOLDEN));
-    let made = trial(args, &found, &samples)?;
+    let made = trial(&found, &samples)?;
     if args.update {
         std::fs::write(&golden, &made).with_context(|| golden.display().to_string())?;
         println!("{} is written: read it", golden.display());
@@ -74,12 +79,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What becomes of the samples.
-fn trial(args: &Args, found: &Found, samples: &Path) -> anyhow::Result<String> {
+fn trial(found: &Found, samples: &Path) -> anyhow::Result<String> {
     let (name, bytes) = found.plugin()?;
     let plugin = Plugin::load(&name, &bytes, &plugin_config(found)?)
-        .with_context(|| args.pipeline.clone())?;
+        .with_context(|| found.named.clone())?;
     let bytes = std::fs::read(samples).with_context(|| samples.display().to_string())?;
-    let lookups = lookups(&args.lookup, found, &plugin)?;
+    let lookups = lookups(found, &plugin)?;
     let trial = Trial {
         plugin: &plugin,
         lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),

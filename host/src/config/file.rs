@@ -1,32 +1,43 @@
-//! `pipeline.toml` as typed, with the environment over it.
+//! `pipeline.toml` as a type: its sections, their keys, and what holds when a key is left out.
+//!
+//! The doc comments here are what editors and `host config schema` tell of a key.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::Error;
-use crate::produce;
+use super::{Document, Error, Flag};
+use crate::sink::cassandra::{self, Consistency};
+use crate::{plugin, produce, source};
 
-/// A pipeline's configuration file.
-#[derive(Debug, Deserialize)]
+/// A pipeline's configuration.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "pipeline.toml")]
 pub struct File {
     /// The pipeline's name.
     pub name: String,
     /// The topic it reads.
     pub topic: String,
-    /// Where its tables' schema is, from the file's folder; `schema.cql` beside it, if not given.
+    /// Where its tables' schema is; `schema.cql` beside this file, if not given.
+    #[schemars(extend("x-reads" = "path"))]
     pub schema: Option<PathBuf>,
-    /// Where its tables' queries are, from the file's folder; `queries.cql` beside it, if not given.
+    /// Where its tables' queries are; `queries.cql` beside this file, if not given.
+    #[schemars(extend("x-reads" = "path"))]
     pub queries: Option<PathBuf>,
+    /// Where dead letters go.
+    #[serde(default)]
+    pub dead_letters: DeadLetters,
     /// The plugin.
     pub plugin: PluginSection,
-    /// Where reference data is.
+    /// Where reference data is, by the lookup's name.
     #[serde(default)]
     pub lookups: BTreeMap<String, LookupSection>,
-    /// What to do with the plugin's rejections, by code.
+    /// What becomes of the plugin's rejections, by code.
     #[serde(default)]
     pub rejections: BTreeMap<String, Verdict>,
     /// The source.
@@ -37,47 +48,88 @@ pub struct File {
     /// How batches are closed.
     #[serde(default)]
     pub batch: BatchSection,
-    /// Where dead letters go.
-    #[serde(default)]
-    pub dead_letters: DeadLetters,
     /// What `host produce` makes.
     pub produce: Option<produce::Description>,
     /// What `host demo` shows in the end.
     pub demo: Option<DemoSection>,
 }
 
+/// The name alone: what else it holds may be secret.
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut file = f.debug_struct("File");
+        file.field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl File {
+    /// Reads a file's text, with the environment over it.
+    ///
+    /// # Errors
+    /// [`Error::Faults`], pointing at the places.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
+        Self::read(name, text, &[]).map(|(file, _)| file)
+    }
+
+    /// Reads a file's text, with the environment over it, and flags over that; and tells where
+    /// each setting comes from.
+    ///
+    /// # Errors
+    /// [`Error::Faults`], pointing at the places.
+    pub fn read(name: &str, text: &str, flags: &[Flag]) -> Result<(Self, Document), Error> {
+        let document = Document::read(name, text, std::env::vars(), flags)?;
+        Ok((document.file()?, document))
+    }
+}
+
 /// `[plugin]`
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PluginSection {
-    /// The component, from the file's folder.
+    /// The component, from this file's folder.
+    #[schemars(extend("x-reads" = "path"))]
     pub path: PathBuf,
-    /// Handed to the plugin's `init` as JSON.
+    /// Handed to the plugin as it starts, as JSON.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What it may use.
+    /// What the plugin may use.
     #[serde(default)]
     pub limits: LimitsSection,
 }
 
-/// `[plugin.limits]`: what is given replaces a default of the plugin room.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `[plugin.limits]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct LimitsSection {
     /// The memory of an instance, in bytes.
-    pub memory_max: Option<usize>,
+    #[schemars(range(min = 1))]
+    pub memory_max: usize,
     /// What one call may hand over, in bytes.
-    pub output_max: Option<usize>,
-    /// The longest a call may take.
-    #[serde(default, deserialize_with = "duration")]
-    pub call_max: Option<Duration>,
+    #[schemars(range(min = 1))]
+    pub output_max: usize,
+    /// The longest that a call may take.
+    #[serde(with = "duration")]
+    #[schemars(with = "String", extend("x-reads" = "duration"))]
+    pub call_max: Duration,
 }
 
-/// `[lookups.NAME]`
-#[derive(Debug, Deserialize)]
+impl Default for LimitsSection {
+    fn default() -> Self {
+        let limits = plugin::Limits::default();
+        Self {
+            memory_max: limits.memory_max,
+            output_max: limits.output_max,
+            call_max: limits.call_max,
+        }
+    }
+}
+
+/// `[lookups.NAME]`: a file of reference data.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookupSection {
-    /// The CSV file, from the folder of `pipeline.toml`.
+    /// The CSV file, from this file's folder.
+    #[schemars(extend("x-reads" = "path"))]
     pub path: PathBuf,
     /// Whether its first line names the columns.
     #[serde(default = "yes")]
@@ -89,7 +141,7 @@ fn yes() -> bool {
 }
 
 /// What becomes of a rejected message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is kept as a dead letter.
@@ -99,50 +151,83 @@ pub enum Verdict {
 }
 
 /// `[kafka]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct KafkaSection {
-    /// Where brokers are looked for first.
-    pub brokers: Option<String>,
+    /// Where brokers are looked for first: `HOST:PORT`, with commas between them.
+    #[schemars(extend("x-reads" = "addresses"))]
+    pub brokers: String,
     /// The consumer group.
-    pub group: Option<String>,
+    pub group: String,
     /// Properties of librdkafka, but those that the host owns.
-    #[serde(default)]
     pub properties: BTreeMap<String, String>,
 }
 
+impl Default for KafkaSection {
+    fn default() -> Self {
+        Self {
+            brokers: produce::BROKERS.to_owned(),
+            group: format!("sluice-{}", super::document::NAME),
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
 /// `[cassandra]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CassandraSection {
-    /// Where nodes are looked for first.
-    pub contact_points: Option<Vec<String>>,
-    /// The data centre whose nodes are asked; the first contact's, if not given.
+    /// Where nodes are looked for first: `HOST:PORT`.
+    #[serde(default = "contact_points")]
+    #[schemars(length(min = 1), extend("x-reads" = "addresses"))]
+    pub contact_points: Vec<String>,
+    /// The data centre whose nodes are asked; any, if not given.
     pub local_datacenter: Option<String>,
     /// The keyspace of the pipeline's tables.
     pub keyspace: String,
-    /// How many replicas must acknowledge: a level as CQL names it.
-    pub consistency: Option<String>,
-    /// How long rows live.
-    #[serde(default, deserialize_with = "duration")]
+    /// How many replicas must acknowledge a row, as CQL names it; `local_quorum`, or `local_one`
+    /// where there is one replica, if not given.
+    #[schemars(with = "Option<String>", extend("x-reads" = "consistency"))]
+    pub consistency: Option<Consistency>,
+    /// How long rows live; as the table says, if not given.
+    #[serde(default, deserialize_with = "duration::optional")]
+    #[schemars(with = "Option<String>", extend("x-reads" = "duration"))]
     pub ttl: Option<Duration>,
 }
 
+fn contact_points() -> Vec<String> {
+    cassandra::Config::new(String::new()).contact_points
+}
+
 /// `[batch]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct BatchSection {
-    /// The time from one batch to the next; none, if batches close as soon as they can.
-    #[serde(default, deserialize_with = "duration")]
+    /// The time from one batch to the next; batches close as soon as they can, if not given or 0.
+    #[serde(deserialize_with = "duration::optional")]
+    #[schemars(with = "Option<String>", extend("x-reads" = "duration"))]
     pub interval: Option<Duration>,
     /// The most messages in a batch.
-    pub messages_max: Option<usize>,
-    /// The most bytes in a batch.
-    pub bytes_max: Option<usize>,
+    #[schemars(range(min = 1))]
+    pub messages_max: usize,
+    /// The most bytes in a batch; a single larger message still makes one.
+    #[schemars(range(min = 1))]
+    pub bytes_max: usize,
+}
+
+impl Default for BatchSection {
+    fn default() -> Self {
+        let limits = source::Limits::default();
+        Self {
+            interval: None,
+            messages_max: limits.messages_max,
+            bytes_max: limits.bytes_max,
+        }
+    }
 }
 
 /// Where dead letters go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeadLetters {
     /// To a topic beside the one that is read, or to a file beside SQLite's.
@@ -153,7 +238,7 @@ pub enum DeadLetters {
 }
 
 /// `[demo]`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DemoSection {
     /// A query with its parameters, as it is typed; `{me}`, `{hour}` and the like stand for what the
@@ -161,131 +246,24 @@ pub struct DemoSection {
     pub query: String,
 }
 
-fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let text = Option::<String>::deserialize(from)?;
-    let parse = |text: String| humantime::parse_duration(&text).map_err(serde::de::Error::custom);
-    text.map(parse).transpose()
-}
+/// Times as people write them: `30s`.
+mod duration {
+    use std::time::Duration;
 
-/// The prefix of variables that stand over the file: `SLUICE_KAFKA__BROKERS` over `brokers` in
-/// `[kafka]`.
-const PREFIX: &str = "SLUICE_";
+    use serde::{Deserialize, Deserializer, Serializer, de};
 
-impl File {
-    /// Reads a file's text, with the environment over it.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], pointing at the place.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Error> {
-        Self::parse_with(name, text, std::env::vars())
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*time))
     }
 
-    fn parse_with(
-        name: &str,
-        text: &str,
-        variables: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Error> {
-        let invalid = |error: toml::de::Error| Error::Invalid {
-            name: name.to_owned(),
-            reason: error.to_string().trim_end().to_owned(),
-        };
-        // The text alone first: its errors point into the file.
-        let file: Self = toml::from_str(text).map_err(invalid)?;
-        let mut table: toml::Table = toml::from_str(text).map_err(invalid)?;
-        let mut is_changed = false;
-        for (variable, value) in variables {
-            if let Some(path) = variable.strip_prefix(PREFIX)
-                && path.contains("__")
-            {
-                let path = path.to_lowercase();
-                set(&mut table, &path.split("__").collect::<Vec<_>>(), &value);
-                is_changed = true;
-            }
-        }
-        if !is_changed {
-            return Ok(file);
-        }
-        table.try_into().map_err(|error| Error::Invalid {
-            name: format!("{name} with the environment's {PREFIX}* over it"),
-            reason: error.to_string().trim_end().to_owned(),
-        })
-    }
-}
-
-/// Puts a value where its path leads: a number or a boolean, if it reads as one.
-fn set(table: &mut toml::Table, path: &[&str], value: &str) {
-    let (first, rest) = path.split_first().expect("`split` gives at least one part");
-    if rest.is_empty() {
-        let parsed = format!("v = {value}").parse::<toml::Table>().ok();
-        let parsed = parsed.and_then(|mut table| table.remove("v"));
-        let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-        table.insert((*first).to_owned(), value);
-        return;
-    }
-    let section = table
-        .entry(*first)
-        .or_insert_with(|| toml::Table::new().into());
-    if let Some(section) = section.as_table_mut() {
-        set(section, rest, value);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALL: &str =
-        "name = 'a'\ntopic = 't'\n[plugin]\npath = 'a.wasm'\n[cassandra]\nkeyspace = 'k'\n";
-
-    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<File, Error> {
-        let variables = variables.iter().map(|&(k, v)| (k.to_owned(), v.to_owned()));
-        File::parse_with("pipeline.toml", text, variables)
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text).map_err(de::Error::custom)
     }
 
-    #[test]
-    fn the_environment_stands_over_the_file() {
-        let variables = [
-            ("SLUICE_KAFKA__BROKERS", "b:1"),
-            ("SLUICE_BATCH__INTERVAL", "30s"),
-            ("SLUICE_BATCH__MESSAGES_MAX", "17"),
-            ("SLUICE_LOG", "debug"),
-            ("OTHER__THING", "x"),
-        ];
-        let file = parse(SMALL, &variables).unwrap();
-        assert_eq!(file.kafka.brokers.as_deref(), Some("b:1"));
-        assert_eq!(file.batch.interval, Some(Duration::from_secs(30)));
-        assert_eq!(file.batch.messages_max, Some(17));
-    }
-
-    #[test]
-    fn errors_point_at_the_place() {
-        #[track_caller]
-        fn check(text: &str, variables: &[(&str, &str)], expected: &[&str]) {
-            let error = parse(text, variables).unwrap_err().to_string();
-            for part in expected {
-                assert!(error.contains(part), "{error}\nlacks {part}");
-            }
-        }
-        check(
-            &format!("{SMALL}keyspaces = 'x'\n"),
-            &[],
-            &["line 7", "keyspaces", "keyspace"],
-        );
-        check("name = 'a'\n", &[], &["missing field `topic`"]);
-        check(
-            &SMALL.replace("'t'", "7"),
-            &[],
-            &["line 2", "invalid type: integer `7`"],
-        );
-        check(
-            &format!("{SMALL}ttl = 'soon'\n"),
-            &[],
-            &["line 7", "expected number"],
-        );
-        check(
-            SMALL,
-            &[("SLUICE_KAFKA__BROKER", "b:1")],
-            &["environment", "unknown field `broker`"],
-        );
+    pub(super) fn optional<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        deserialize(from).map(Some)
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sluice_bundled::Pipeline;
 
-use super::{Error, File};
+use super::{Document, Error, File, Flag};
 use crate::nearest::did_you_mean;
 
 /// A text with the name by which messages speak of it.
@@ -25,6 +25,8 @@ pub struct Found {
     pub config: String,
     /// The pipeline's configuration.
     pub file: File,
+    /// Where each of its settings comes from.
+    pub document: Document,
     /// The folder that paths in the configuration start from; `None`, if the binary carries it.
     pub folder: Option<PathBuf>,
     /// The tables' schema, if there is one.
@@ -60,7 +62,7 @@ enum Place {
 /// or a pipeline that the binary carries, with or without `.wasm`.
 ///
 /// A plugin's configuration is `config`, else the file beside it, else that of the carried pipeline
-/// of its own name, for which `ask` is asked. A file goes before a carried name, a carried name
+/// of its own name, for which `ask` is asked. `flags` stand over it. A file goes before a carried name, a carried name
 /// before a folder: `./name` is always the folder.
 ///
 /// # Errors
@@ -68,6 +70,7 @@ enum Place {
 pub fn find<E: From<Error>>(
     what: &str,
     config: Option<&Path>,
+    flags: &[Flag],
     ask: impl FnOnce(&str, &[u8]) -> Result<String, E>,
 ) -> Result<Found, E> {
     let place = place(what)?;
@@ -78,7 +81,7 @@ pub fn find<E: From<Error>>(
     };
     if let Some(path) = config.map(Path::to_path_buf).or(beside) {
         let named = config.map_or(what.to_owned(), |config| config.display().to_string());
-        return Ok(configured(named, place, &path)?);
+        return Ok(configured(named, place, &path, flags)?);
     }
     let (module, carried) = match place {
         Place::Carried(pipeline) => (Module::Carried(pipeline), pipeline),
@@ -90,9 +93,11 @@ pub fn find<E: From<Error>>(
         }
     };
     let name = format!("{}/pipeline.toml (carried)", carried.name);
+    let (file, document) = File::read(&name, carried.config, flags)?;
     Ok(Found {
         named: carried.name.to_owned(),
-        file: File::parse(&name, carried.config)?,
+        file,
+        document,
         config: name,
         folder: None,
         schema: Some(carried_text(carried, "schema.cql", carried.schema)),
@@ -124,15 +129,15 @@ fn place(what: &str) -> Result<Place, Error> {
 }
 
 /// The pipeline of a `pipeline.toml`, with the plugin of `place`.
-fn configured(named: String, place: Place, config: &Path) -> Result<Found, Error> {
-    let file = parsed(config)?;
+fn configured(named: String, place: Place, config: &Path, flags: &[Flag]) -> Result<Found, Error> {
+    let (file, document) = parsed(config, flags)?;
     let module = match place {
         Place::Plugin(path) => Module::File(path),
         Place::Carried(pipeline) => Module::Carried(pipeline),
         Place::Config(own) => {
             // Another file's configuration for the plugin that this one names.
-            let named = (own != config).then(|| parsed(&own)).transpose()?;
-            let path = &named.as_ref().unwrap_or(&file).plugin.path;
+            let named = (own != config).then(|| parsed(&own, &[])).transpose()?;
+            let path = &named.as_ref().map_or(&file, |(file, _)| file).plugin.path;
             Module::Configured {
                 path: beside(&own, path),
                 config: own,
@@ -156,6 +161,7 @@ fn configured(named: String, place: Place, config: &Path) -> Result<Found, Error
         carried,
         module,
         file,
+        document,
     })
 }
 
@@ -213,20 +219,16 @@ fn way_to_build(config: &Path) -> String {
     )
 }
 
-/// A lookup's bytes and the name to speak of them: the flag's file, else the configuration's, else
-/// the carried sample.
+/// A lookup's bytes and the name to speak of them: the configuration's file, else the carried
+/// sample.
 ///
 /// # Errors
 /// If there is none, or it cannot be read.
-pub fn lookup_bytes(
-    found: &Found,
-    name: &str,
-    flag: Option<&Path>,
-) -> Result<(String, Vec<u8>), Error> {
+pub fn lookup_bytes(found: &Found, name: &str) -> Result<(String, Vec<u8>), Error> {
     let section = found.file.lookups.get(name);
     let path = section.map(|section| section.path.as_path());
     let carried = found.carried.map_or(&[][..], |pipeline| pipeline.lookups);
-    let bytes = csv_bytes(found, name, flag, path, carried)?;
+    let bytes = csv_bytes(found, name, None, path, carried)?;
     bytes.ok_or_else(|| Error::NoLookup {
         name: name.to_owned(),
     })
@@ -270,11 +272,12 @@ fn csv_bytes(
     configured: Option<&Path>,
     carried: &[(&str, &[u8])],
 ) -> Result<Option<(String, Vec<u8>)>, Error> {
-    let configured = configured.zip(found.folder.as_ref());
-    let path = flag
-        .map(Path::to_path_buf)
-        .or_else(|| configured.map(|(path, folder)| folder.join(path)));
-    if let Some(path) = path {
+    let configured = configured.and_then(|path| match &found.folder {
+        Some(folder) => Some(folder.join(path)),
+        // In a carried file the path is that of the carried sample; one that is given is absolute.
+        None => path.is_absolute().then(|| path.to_path_buf()),
+    });
+    if let Some(path) = flag.map(Path::to_path_buf).or(configured) {
         return Ok(Some((path.display().to_string(), read(&path)?)));
     }
     let sample = carried.iter().find(|(sample, _)| *sample == name);
@@ -307,9 +310,9 @@ fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn parsed(config: &Path) -> Result<File, Error> {
+fn parsed(config: &Path, flags: &[Flag]) -> Result<(File, Document), Error> {
     let text = text(config)?;
-    File::parse(&text.name, &text.text)
+    File::read(&text.name, &text.text, flags)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

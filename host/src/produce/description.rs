@@ -5,10 +5,11 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What the messages of a pipeline look like, and how they come.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
     /// How many names are made up.
@@ -20,6 +21,7 @@ pub struct Description {
     pub order: Order,
     /// The time from one burst to the next.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "String", extend("x-reads" = "duration"))]
     pub every: Duration,
     /// How many messages a burst has; one for each person, if not given.
     pub burst: Option<NonZeroU64>,
@@ -39,7 +41,7 @@ pub struct Description {
 }
 
 /// Whose message is next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// Each person's in turn.
@@ -50,10 +52,11 @@ pub enum Order {
 }
 
 /// A CSV file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct List {
-    /// Where it is, from the folder of `pipeline.toml`.
+    /// Where it is, from this file's folder.
+    #[schemars(extend("x-reads" = "path"))]
     pub path: PathBuf,
     /// Whether its first line names the columns. If not, they are called 1, 2 and so on.
     #[serde(default = "yes")]
@@ -74,12 +77,14 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 }
 
 /// A member of each message.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// Its name.
     pub name: String,
-    /// What stands there.
+    /// What stands there: `person`, `now_ms`, `now_iso`, `now_iso_micros`, `now_minute`, `1..10`, or
+    /// the `LIST.COLUMN` or `LOOKUP.COLUMN` that cells are taken from.
+    #[schemars(with = "String", extend("x-reads" = "value"))]
     pub value: Value,
 }
 

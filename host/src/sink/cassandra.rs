@@ -27,7 +27,7 @@ use crate::row::{Key, Target, Transformed};
 
 /// How many replicas must acknowledge a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String")]
 #[expect(missing_docs, reason = "they are Cassandra's names")]
 #[rustfmt::skip]
 pub enum Consistency { One, Two, Three, Quorum, All, LocalOne, LocalQuorum, EachQuorum }
@@ -49,6 +49,14 @@ impl FromStr for Consistency {
                 "`{other}` is not a consistency; local_quorum is one"
             )),
         }
+    }
+}
+
+impl TryFrom<String> for Consistency {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

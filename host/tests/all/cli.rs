@@ -33,11 +33,13 @@ fn folder() -> tempfile::TempDir {
     let config = std::fs::read_to_string(format!("{ROOT}/plugins/spotify/pipeline.toml"));
     let config = config.expect("the pipeline has a configuration");
     let typo = config.replace("keyspace =", "keyspce =");
+    let codes = format!("{config}\n[rejections]\nunknown_place = \"filter\"\n");
     let header = "name,artists,duration_ms,album_name,album_release_date,danceability,energy,key,\
                   loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,tempo";
     let details = "A,1,B,2020-01-01,0.5,0.5,1,-5,1,0.1,0.1,0.1,0.1,0.1,100";
     let files = [
         ("typo.toml", typo),
+        ("codes.toml", codes),
         ("torn.toml", "name = \"spotify".to_owned()),
         (
             "torn.csv",
@@ -73,9 +75,13 @@ const WRONG: &[(&str, i32, &[&str])] = &[
     ("--plugin text.wasm --sink none", 78, &["text.wasm"]),
     ("inspect nothing.wasm", 78, &["nothing.wasm"]),
     ("RUN --config nothing.toml", 78, &["nothing.toml"]),
-    ("RUN --config typo.toml", 78, &["typo.toml", "line", "keyspce", "keyspace"]),
-    ("RUN --config torn.toml", 78, &["torn.toml", "line 1"]),
-    ("RUN --lookup films=one.csv", 78, &["films", "songs"]),
+    ("RUN --config typo.toml", 78, &["typo.toml:12:1", "keyspce", "keyspace"]),
+    ("RUN --config torn.toml", 78, &["torn.toml:1:"]),
+    ("RUN --config codes.toml", 78, &["codes.toml:", "unknown_place", "^^^"]),
+    ("RUN --brokers localhost", 78, &["--brokers", "localhost", "HOST:PORT"]),
+    ("RUN --lookup films=one.csv", 78, &["--lookup", "films", "songs"]),
+    ("config show nothing", 78, &["nothing", "spotify"]),
+    ("config show spotify --config typo.toml", 78, &["typo.toml:12:1", "keyspce", "keyspace"]),
     ("RUN --lookup songs=nothing.csv", 78, &["nothing.csv"]),
     ("RUN --lookup songs=torn.csv", 78, &["torn.csv", "3"]),
     ("RUN --lookup songs=short.csv", 78, &["short.csv", "3"]),
@@ -113,9 +119,8 @@ fn it_says_what_it_is() {
     );
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
-    for verb in [
-        "run", "demo", "produce", "query", "schema", "inspect", "check", "test",
-    ] {
+    let verbs = "run demo produce query schema config inspect check test";
+    for verb in verbs.split(' ') {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb}");
     }
     let nothing = run(folder.path(), &[]);
@@ -130,6 +135,38 @@ fn a_plugin_shows_what_it_may_do() {
         assert!(card.contains(word), "{word} is not on the card:\n{card}");
     }
     assert!(!card.contains("wasi:"), "it imports WASI:\n{card}");
+}
+
+/// Every setting is shown with its origin, and a program may read it.
+#[test]
+fn a_configuration_tells_where_it_comes_from() {
+    let folder = folder();
+    let show = |more: &str| {
+        let line = format!("config show spotify --brokers k:1{more}");
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let mut host = host();
+        host.current_dir(folder.path()).args(arguments);
+        host.env("SLUICE_BATCH__INTERVAL", "5s");
+        host.env("SLUICE_KAFKA__PROPERTIES__SASL.PASSWORD", "hunter2");
+        let output = host.output().expect("the binary runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    expect_test::expect_file!["shown.txt"].assert_eq(&show(""));
+    let json: serde_json::Value = serde_json::from_str(&show(" --json")).expect("it is JSON");
+    let brokers = json.as_array().and_then(|settings| {
+        let mut settings = settings.iter();
+        settings.find(|setting| setting["key"] == "kafka.brokers")
+    });
+    let brokers = brokers.expect("the brokers are a setting");
+    assert_eq!(
+        (&brokers["value"], &brokers["origin"]),
+        (&"k:1".into(), &"--brokers".into())
+    );
+    assert!(!json.to_string().contains("hunter2"), "{json}");
+    let schema = stdout(&run(folder.path(), &["config", "schema"]));
+    let documents = include_str!("../../../docs/pipeline.schema.json");
+    assert_eq!(schema, documents);
 }
 
 /// The table as text, a line a row, in the order of its keys.

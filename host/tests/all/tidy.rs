@@ -247,9 +247,10 @@ fn every_rule_fires_on_what_breaks_it_and_on_nothing_else() {
 /// What a document's example may call, and what it may ask of it, is what `--help` tells.
 #[test]
 fn every_command_shown_is_known() {
-    let help = |verb: &str| {
+    // What follows a verb may be a verb of its own; before `--help` anything else does no harm.
+    let help = |verbs: &[String]| {
         let mut host = std::process::Command::new(env!("CARGO_BIN_EXE_host"));
-        host.args([verb, "--help"].iter().filter(|word| !word.is_empty()));
+        host.args(verbs).arg("--help");
         let output = host.output().expect("the binary runs");
         output
             .status
@@ -258,9 +259,13 @@ fn every_command_shown_is_known() {
     };
     let mut unknown = String::new();
     for (place, words) in documents::commands(&tree()) {
-        let verb = words.first().filter(|word| !word.starts_with('-'));
-        let verb = verb.map_or("run", String::as_str);
-        let Some(help) = help(verb) else {
+        let verbs = words
+            .iter()
+            .take(2)
+            .take_while(|word| !word.starts_with('-'));
+        let verbs: Vec<String> = verbs.cloned().collect();
+        let verb = verbs.first().map_or("run", String::as_str);
+        let Some(help) = help(&verbs) else {
             unknown += &format!("{place}: there is no verb `{verb}`\n");
             continue;
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::kafka::{self, Kafka};
 use super::report::Finding;
 use super::{Args, Question, store};
-use crate::cli::run::assemble::sink::{cassandra_config, keyspace};
+use crate::cli::run::assemble::sink::cassandra_config;
 use crate::cli::run::{self, assemble, assemble::SinkKind};
 use crate::config::{DeadLetters, Found};
 use crate::sink::{dead_letter, sqlite};
@@ -111,11 +111,10 @@ impl Store {
 
 pub(super) fn store(
     args: &Args,
-    run: &run::Args,
     found: &Found,
     question: &Question,
 ) -> anyhow::Result<Store> {
-    let keyspace = keyspace(run, found);
+    let keyspace = found.file.cassandra.keyspace.clone();
     let known = |findings: Vec<Finding>, reason: &str| {
         let tables = Err(reason.to_owned());
         Store::Known(store::Found { findings, tables })
@@ -145,7 +144,7 @@ pub(super) fn store(
             )
         }
         (SinkKind::Cassandra, _) => {
-            let config = cassandra_config(&run.cassandra, found, keyspace)?;
+            let config = cassandra_config(found);
             let question = question.clone();
             Store::Asked(beside(move || store::cassandra(config, &question)))
         }

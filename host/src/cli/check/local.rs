@@ -6,7 +6,6 @@ use super::report::Finding;
 use super::{counted, told, told_whole};
 use crate::cli::run::{self, assemble};
 use crate::config::{self, Found, Text};
-use crate::nearest::did_you_mean;
 use crate::plugin::{self, Description, Plugin};
 use crate::produce::Value;
 use crate::query;
@@ -31,7 +30,7 @@ pub(super) fn local(args: &run::Args, found: &Found) -> Local {
     match description {
         Some(description) => {
             settings(found, description, &mut local.findings);
-            lookups(args, found, description, &mut local.findings);
+            lookups(found, description, &mut local.findings);
         }
         None => local
             .findings
@@ -84,22 +83,8 @@ fn plugin(found: &Found, findings: &mut Vec<Finding>) -> Option<Plugin> {
 
 /// What the configuration says and the plugin knows nothing of.
 fn settings(found: &Found, description: &Description, findings: &mut Vec<Finding>) {
-    let codes: Vec<&str> = description.codes.iter().map(|code| &**code).collect();
-    for code in found
-        .file
-        .rejections
-        .keys()
-        .filter(|code| !codes.contains(&code.as_str()))
-    {
-        let result = format!(
-            "the plugin has no code `{code}`{}",
-            did_you_mean(code, &codes)
-        );
-        findings.push(Finding::warning(
-            "rejections",
-            result,
-            "it has no effect in [rejections]",
-        ));
+    if let Err(error) = found.declared(&description.codes, &description.lookups) {
+        findings.push(Finding::failed("settings", error.to_string(), ""));
     }
     let mut used: BTreeSet<&str> = description
         .lookups
@@ -130,33 +115,11 @@ fn subject(lookup: &str) -> String {
     format!("lookup `{lookup}`")
 }
 
-fn lookups(
-    args: &run::Args,
-    found: &Found,
-    description: &Description,
-    findings: &mut Vec<Finding>,
-) {
+fn lookups(found: &Found, description: &Description, findings: &mut Vec<Finding>) {
     let declared = &description.lookups;
-    for (name, _) in &args.lookup {
-        if !declared.iter().any(|declared| declared.name == *name) {
-            let known: Vec<&str> = declared
-                .iter()
-                .map(|declared| declared.name.as_str())
-                .collect();
-            let result = format!(
-                "the plugin has no such lookup{}",
-                did_you_mean(name, &known)
-            );
-            findings.push(Finding::failed(
-                subject(name),
-                result,
-                "leave --lookup out, or mend its name",
-            ));
-        }
-    }
     for declared in declared {
         let subject = subject(&declared.name);
-        findings.push(match assemble::lookup(&args.lookup, found, declared) {
+        findings.push(match assemble::lookup(found, declared) {
             Ok((from, lookup)) if lookup.is_empty() => Finding::warning(
                 subject,
                 format!("{from}: no rows"),

@@ -86,12 +86,14 @@ pub struct Assembled {
 /// What is missing or wrong, before anything is read.
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
-    let found = config::find(&args.plugin, args.config.as_deref(), own_name)?;
+    let flags = args.settings.flags();
+    let found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
     let (name, bytes) = found.plugin()?;
     let plugin = Plugin::load(&name, &bytes, &plugin_config(&found)?)
         .with_context(|| args.plugin.clone())?;
-    let lookups = lookups(&args.lookup, &found, &plugin)?;
     let description = plugin.description();
+    found.declared(&description.codes, &description.lookups)?;
+    let lookups = lookups(&found, &plugin)?;
     let (name, version) = (description.name.clone(), description.version.clone());
     let origin = Origin {
         name,
@@ -109,7 +111,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         topic,
     } = match &args.source {
         SourceKind::Kafka => topic(kafka, args, stop)?,
-        SourceKind::File(path) => file(path.clone(), args.topic.clone()),
+        SourceKind::File(path) => file(path.clone(), args.settings.topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let sink = sink::opener(args, &found, origin, &topic)?;
@@ -121,7 +123,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let plan = Plan {
         topic: topic.into(),
         workers,
-        worker: worker_config(args, &found, is_finite),
+        worker: worker_config(&found, is_finite),
         plugin,
         lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),
         source,
@@ -157,12 +159,11 @@ pub fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
 /// If the pipeline's `[plugin.config]` cannot be written as JSON.
 pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
     let section = &found.file.plugin;
-    let defaults = plugin::Limits::default();
     let limits = plugin::Limits {
-        memory_max: section.limits.memory_max.unwrap_or(defaults.memory_max),
-        output_max: section.limits.output_max.unwrap_or(defaults.output_max),
-        call_max: section.limits.call_max.unwrap_or(defaults.call_max),
-        ..defaults
+        memory_max: section.limits.memory_max,
+        output_max: section.limits.output_max,
+        call_max: section.limits.call_max,
+        ..plugin::Limits::default()
     };
     let filtered = found
         .file
@@ -180,31 +181,11 @@ pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
 /// Reads the reference data that the plugin declares.
 ///
 /// # Errors
-/// If `flags` name a lookup that it does not declare, or a file cannot be used.
-pub fn lookups(
-    flags: &[(String, PathBuf)],
-    found: &Found,
-    plugin: &Plugin,
-) -> anyhow::Result<Vec<(String, Arc<Lookup>)>> {
+/// If one is not there, or not as the plugin declares it.
+pub fn lookups(found: &Found, plugin: &Plugin) -> anyhow::Result<Vec<(String, Arc<Lookup>)>> {
     let declared = &plugin.description().lookups;
-    if let Some((name, _)) = flags
-        .iter()
-        .find(|(name, _)| !declared.iter().any(|declared| declared.name == *name))
-    {
-        let known: Vec<_> = declared
-            .iter()
-            .map(|declared| declared.name.as_str())
-            .collect();
-        let known = if known.is_empty() {
-            "none".to_owned()
-        } else {
-            known.join(", ")
-        };
-        let reason = format!("--lookup {name}=..: the plugin has no such lookup, but: {known}");
-        return Err(config::Error::Setting(reason).into());
-    }
     let read = |declared: &lookup::Declared| {
-        let (from, lookup) = lookup(flags, found, declared)?;
+        let (from, lookup) = lookup(found, declared)?;
         let (rows, duplicates) = (lookup.len(), lookup.duplicates());
         tracing::info!(
             lookup = declared.name,
@@ -223,13 +204,10 @@ pub fn lookups(
 /// # Errors
 /// If it is not there, or not as the plugin declares it.
 pub(in crate::cli) fn lookup(
-    flags: &[(String, PathBuf)],
     found: &Found,
     declared: &lookup::Declared,
 ) -> anyhow::Result<(String, Lookup)> {
-    let flag = flags.iter().rev().find(|(name, _)| *name == declared.name);
-    let flag = flag.map(|(_, path)| path.as_path());
-    let (from, bytes) = config::lookup_bytes(found, &declared.name, flag)?;
+    let (from, bytes) = config::lookup_bytes(found, &declared.name)?;
     let section = found.file.lookups.get(&declared.name);
     let header = section.is_none_or(|section| section.header);
     let lookup = Lookup::read(&from, &bytes, declared, &lookup::Options { header })?;
@@ -250,21 +228,10 @@ fn member(plugin: &Plugin, lookups: &[(String, Arc<Lookup>)]) -> kafka::Meta {
 
 /// The source's configuration, but for what travels with commits.
 pub(in crate::cli) fn kafka_config(args: &Args, found: &Found) -> kafka::Config {
-    let brokers = args
-        .brokers
-        .clone()
-        .or_else(|| found.file.kafka.brokers.clone());
-    let group = args
-        .group
-        .clone()
-        .or_else(|| found.file.kafka.group.clone());
     kafka::Config {
-        brokers: brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned()),
-        topic: args
-            .topic
-            .clone()
-            .unwrap_or_else(|| found.file.topic.clone()),
-        group: group.unwrap_or_else(|| format!("sluice-{}", found.file.name)),
+        brokers: found.file.kafka.brokers.clone(),
+        topic: found.file.topic.clone(),
+        group: found.file.kafka.group.clone(),
         start: args.start,
         once: args.once,
         properties: found.file.kafka.properties.clone(),
@@ -375,16 +342,15 @@ fn file(path: PathBuf, topic: Option<String>) -> Stream {
     }
 }
 
-fn worker_config(args: &Args, found: &Found, is_finite: bool) -> worker::Config {
-    let (section, defaults) = (&found.file.batch, Limits::default());
+fn worker_config(found: &Found, is_finite: bool) -> worker::Config {
+    let section = &found.file.batch;
     worker::Config {
         limits: Limits {
-            messages_max: section.messages_max.unwrap_or(defaults.messages_max),
-            bytes_max: section.bytes_max.unwrap_or(defaults.bytes_max),
+            messages_max: section.messages_max,
+            bytes_max: section.bytes_max,
         },
-        interval: args
+        interval: section
             .interval
-            .or(section.interval)
             .filter(|interval| *interval > Duration::ZERO),
         generation: 0,
         is_fatal_when_held: is_finite,

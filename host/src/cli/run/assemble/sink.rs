@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Args, SinkKind, SourceKind};
-use crate::config::{self, DeadLetters, Found};
+use crate::config::{DeadLetters, Found};
 use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
 
 type Opener = Box<dyn Fn() -> Result<Room, Error> + Send + Sync>;
@@ -16,11 +16,11 @@ pub(super) fn opener(
     topic: &str,
 ) -> anyhow::Result<Opener> {
     let letters = letters(args, found, origin, topic);
-    let keyspace = keyspace(args, found);
+    let keyspace = found.file.cassandra.keyspace.clone();
     let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
     Ok(match &args.sink {
         SinkKind::Cassandra => {
-            let config = cassandra_config(&args.cassandra, found, keyspace)?;
+            let config = cassandra_config(found);
             Box::new(move || {
                 Ok(Room::new(
                     Box::new(cassandra::Cassandra::open(&config)?),
@@ -52,11 +52,7 @@ pub(super) fn opener(
 type LettersOpener = Box<dyn Fn() -> Result<Box<dyn Letters>, Error> + Send + Sync>;
 
 fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str) -> LettersOpener {
-    let brokers = args
-        .brokers
-        .clone()
-        .or_else(|| found.file.kafka.brokers.clone());
-    let brokers = brokers.unwrap_or_else(|| crate::produce::BROKERS.to_owned());
+    let brokers = found.file.kafka.brokers.clone();
     let (topic, properties) = (topic.to_owned(), found.file.kafka.properties.clone());
     match (&args.sink, &args.source) {
         _ if found.file.dead_letters == DeadLetters::Off => {
@@ -85,34 +81,15 @@ fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str)
     }
 }
 
-/// The keyspace of the pipeline's tables: the flag's before the file's.
-pub(in crate::cli) fn keyspace(args: &Args, found: &Found) -> String {
-    let flag = args.keyspace.clone();
-    flag.unwrap_or_else(|| found.file.cassandra.keyspace.clone())
-}
-
-/// The Cassandra sink's configuration: `flag`'s nodes before the file's before the default.
-///
-/// # Errors
-/// If the consistency level is none.
-pub(in crate::cli) fn cassandra_config(
-    flag: &[String],
-    found: &Found,
-    keyspace: String,
-) -> Result<cassandra::Config, config::Error> {
+/// The Cassandra sink's configuration.
+pub(in crate::cli) fn cassandra_config(found: &Found) -> cassandra::Config {
     let section = &found.file.cassandra;
-    let mut cassandra = cassandra::Config::new(keyspace);
-    if let Some(points) = (!flag.is_empty()).then(|| flag.to_vec()) {
-        cassandra.contact_points = points;
-    } else if let Some(points) = &section.contact_points {
-        cassandra.contact_points.clone_from(points);
+    cassandra::Config {
+        contact_points: section.contact_points.clone(),
+        local_datacenter: section.local_datacenter.clone(),
+        pipeline: Some(found.named.clone()),
+        consistency: section.consistency,
+        ttl: section.ttl,
+        ..cassandra::Config::new(section.keyspace.clone())
     }
-    let consistency = section.consistency.as_deref().map(str::parse).transpose();
-    cassandra.consistency = consistency.map_err(config::Error::Setting)?;
-    cassandra
-        .local_datacenter
-        .clone_from(&section.local_datacenter);
-    cassandra.pipeline = Some(found.named.clone());
-    cassandra.ttl = section.ttl;
-    Ok(cassandra)
 }

@@ -1,0 +1,108 @@
+//! What a text must read as, where not any text will do: `x-reads` in the schema.
+
+use crate::produce;
+use crate::sink::cassandra::Consistency;
+
+/// Checks a text; says what is wrong with it.
+pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
+    match reads {
+        "duration" => humantime::parse_duration(text)
+            .map(drop)
+            .map_err(|_| format!("`{text}` is no time: say `500ms`, `30s` or `1h 30m`")),
+        "addresses" => text.split(',').try_for_each(address),
+        "consistency" => text.parse::<Consistency>().map(drop),
+        "value" => produce::Value::try_from(text.to_owned()).map(drop),
+        "path" if text.is_empty() => Err("an empty path leads nowhere".to_owned()),
+        // What it says is not shown: it may be the secret itself.
+        "secret" if !is_reference(text) => Err("a secret stands elsewhere: say `env:NAME` for a \
+                                                variable, or `file:PATH`"
+            .to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a text says where a secret is, and is not the secret.
+pub(super) fn is_reference(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
+fn address(text: &str) -> Result<(), String> {
+    let parts = text.rsplit_once(':');
+    let has_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    match parts {
+        Some((host, port)) if !host.trim().is_empty() && has_port(port) => Ok(()),
+        Some(_) | None => Err(format!("`{text}` is no address: say `HOST:PORT`")),
+    }
+}
+
+/// Words by which a key's name tells that its value is a secret.
+const SECRETS: [&str; 6] = [
+    "password",
+    "passphrase",
+    "secret",
+    "token",
+    "key.pem",
+    "oauthbearer.config",
+];
+
+/// Whether what stands under a key must not be shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    SECRETS.iter().any(|word| key.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_read_as_what_they_must() {
+        let good = [
+            ("duration", "30s"),
+            ("duration", "1h 30m"),
+            ("addresses", "a:1"),
+            ("addresses", "a:1, b:2"),
+            ("addresses", "[::1]:9042"),
+            ("consistency", "LOCAL_QUORUM"),
+            ("consistency", "one"),
+            ("value", "1..10"),
+            ("path", "a"),
+            ("secret", "env:A"),
+            ("secret", "file:a"),
+        ];
+        for (reads, text) in good {
+            assert_eq!(check(reads, text), Ok(()), "{reads} {text}");
+        }
+        let bad = [
+            ("duration", "soon"),
+            ("duration", "30"),
+            ("addresses", "localhost"),
+            ("addresses", "a:1,b"),
+            ("addresses", ":1"),
+            ("addresses", "a:0"),
+            ("addresses", "a:70000"),
+            ("consistency", "most"),
+            ("value", "now"),
+            ("path", ""),
+        ];
+        for (reads, text) in bad {
+            let reason = check(reads, text).unwrap_err();
+            assert!(
+                reason.contains(text.rsplit(',').next().unwrap()),
+                "{reason}"
+            );
+        }
+        let reason = check("secret", "hunter2").unwrap_err();
+        assert!(!reason.contains("hunter2"), "{reason}");
+    }
+
+    #[test]
+    fn secrets_are_known_by_their_names() {
+        for key in ["password", "sasl.password", "ssl.key.pem", "API_TOKEN"] {
+            assert!(is_secret(key), "{key}");
+        }
+        for key in ["path", "sasl.username", "ssl.ca.location", "keyspace"] {
+            assert!(!is_secret(key), "{key}");
+        }
+    }
+}
