@@ -128,7 +128,7 @@ impl Search {
                 }
             }
             (kind, value) => {
-                let (expected, is) = (expected(kind), value.type_str());
+                let (expected, is) = (expected(kind, shape.reads()), value.type_str());
                 let what = format!(
                     "`{}` takes {expected}, and this is of type {is}",
                     written(&self.path)
@@ -184,8 +184,9 @@ impl Search {
     }
 }
 
-fn expected(kind: Kind) -> &'static str {
+fn expected(kind: Kind, reads: Option<&str>) -> &'static str {
     match kind {
+        Kind::Text if reads == Some("duration") => "a time such as \"30s\"",
         Kind::Text => "a string",
         Kind::Integer => "a whole number",
         Kind::Boolean => "true or false",

@@ -47,8 +47,16 @@ const SECRETS: [&str; 6] = [
 
 /// Whether what stands under a key must not be shown.
 pub(super) fn is_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    SECRETS.iter().any(|word| key.contains(word))
+    secret_in(key).is_some()
+}
+
+/// The end of the first word of a text that tells of a secret.
+pub(super) fn secret_in(text: &str) -> Option<usize> {
+    let text = text.to_ascii_lowercase();
+    let ends = SECRETS
+        .iter()
+        .filter_map(|word| Some(text.find(word)? + word.len()));
+    ends.min()
 }
 
 #[cfg(test)]

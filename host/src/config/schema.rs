@@ -18,7 +18,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
         .to_value()
 });
 
-/// TOML has no null: what is not given is not there. And a doc comment's lines are one text.
+/// TOML has no null: what is not given is not there. A doc comment's lines are one text.
 fn as_toml(schema: &mut Schema) {
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|kind| kind != "null");
@@ -30,6 +30,8 @@ fn as_toml(schema: &mut Schema) {
     if let Some(Value::String(about)) = schema.get_mut("description") {
         *about = about.replace('\n', " ");
     }
+    // `uint` and its like are Rust's.
+    schema.remove("format");
     if schema.get("default") == Some(&Value::Null) {
         schema.remove("default");
     }

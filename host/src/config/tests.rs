@@ -38,6 +38,7 @@ fn the_higher_layer_holds() {
         ("SLUICE_CASSANDRA__KEYSPACE", "7"),
         ("SLUICE_LOOKUPS__S__HEADER", "false"),
         ("SLUICE_LOOKUPS__S__PATH", "/s.csv"),
+        ("SLUICE_PLUGIN__CONFIG", "{ strict = true }"),
         ("SLUICE_TOPIC", "other"),
         ("SLUICE_LOG", "debug"),
         ("OTHER__THING", "x"),
@@ -77,6 +78,7 @@ fn the_higher_layer_holds() {
         "\"7\"",
         "SLUICE_CASSANDRA__KEYSPACE",
     );
+    check(env, "plugin.config.strict", "true", "SLUICE_PLUGIN__CONFIG");
     let points = "SLUICE_CASSANDRA__CONTACT_POINTS";
     check(env, "cassandra.contact_points", "[\"a:1\",\"b:2\"]", points);
     check(
@@ -202,6 +204,7 @@ fn secrets_are_never_shown() {
         "x = 1\n[kafka]\nproperties = { 'sasl.password' = 'hunter2', x = 1 }\n",
         "password = hunter2\n",
         "password = 'hunter2\n",
+        "[kafka]\nproperties = { 'sasl.password' = 'hunter2', x = }\n",
     ];
     for more in wrong {
         told.push(

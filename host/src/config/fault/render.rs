@@ -6,7 +6,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::{At, Fault};
 use crate::config::document::{Document, Origin};
-use crate::config::reads::{is_reference, is_secret};
+use crate::config::reads::secret_in;
 
 /// All faults of a document, in the order of their places; those without a line in it come last.
 pub(in crate::config) fn render(document: &Document, mut faults: Vec<Fault>) -> String {
@@ -75,18 +75,16 @@ fn one(
 /// The document's text with secrets blanked out, byte for byte, so that places stay what they are.
 fn masked(document: &Document) -> String {
     let mut text = document.text.clone().into_bytes();
-    // What the parser understood is known by its key.
     for place in document.secrets() {
         blank(&mut text[place]);
     }
-    // A torn file may not have come so far: there the line tells.
+    // Of a torn file not every key is known: there the lines tell.
+    let is_torn = document.table.is_empty();
     let mut start = 0;
-    for line in document.text.split_inclusive('\n') {
-        if let Some((key, value)) = line.split_once('=')
-            && is_secret(key)
-            && !is_reference(value.trim().trim_matches(['"', '\'']))
-        {
-            blank(&mut text[start + key.len() + 1..start + line.len()]);
+    for line in document.text.split_inclusive('\n').filter(|_| is_torn) {
+        let equals = secret_in(line).and_then(|end| Some(end + line[end..].find('=')?));
+        if let Some(equals) = equals {
+            blank(&mut text[start + equals + 1..start + line.len()]);
         }
         start += line.len();
     }
