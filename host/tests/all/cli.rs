@@ -33,7 +33,8 @@ fn folder() -> tempfile::TempDir {
     let config = std::fs::read_to_string(format!("{ROOT}/plugins/spotify/pipeline.toml"));
     let config = config.expect("the pipeline has a configuration");
     let typo = config.replace("keyspace =", "keyspce =");
-    let codes = format!("{config}\n[rejections]\nunknown_place = \"filter\"\n");
+    let alone = config.replace("schema =", "#").replace("queries =", "#");
+    let codes = format!("{alone}\n[rejections]\nunknown_place = \"filter\"\n");
     let header = "name,artists,duration_ms,album_name,album_release_date,danceability,energy,key,\
                   loudness,mode,speechiness,acousticness,instrumentalness,liveness,valence,tempo";
     let details = "A,1,B,2020-01-01,0.5,0.5,1,-5,1,0.1,0.1,0.1,0.1,0.1,100";
@@ -75,13 +76,13 @@ const WRONG: &[(&str, i32, &[&str])] = &[
     ("--plugin text.wasm --sink none", 78, &["text.wasm"]),
     ("inspect nothing.wasm", 78, &["nothing.wasm"]),
     ("RUN --config nothing.toml", 78, &["nothing.toml"]),
-    ("RUN --config typo.toml", 78, &["typo.toml:12:1", "keyspce", "keyspace"]),
+    ("RUN --config typo.toml", 78, &["typo.toml:14:1", "keyspce", "keyspace"]),
     ("RUN --config torn.toml", 78, &["torn.toml:1:"]),
     ("RUN --config codes.toml", 78, &["codes.toml:", "unknown_place", "^^^"]),
     ("RUN --brokers localhost", 78, &["--brokers", "localhost", "HOST:PORT"]),
     ("RUN --lookup films=one.csv", 78, &["--lookup", "films", "songs"]),
     ("config show nothing", 78, &["nothing", "spotify"]),
-    ("config show spotify --config typo.toml", 78, &["typo.toml:12:1", "keyspce", "keyspace"]),
+    ("config show spotify --config typo.toml", 78, &["typo.toml:14:1", "keyspce", "keyspace"]),
     ("RUN --lookup songs=nothing.csv", 78, &["nothing.csv"]),
     ("RUN --lookup songs=torn.csv", 78, &["torn.csv", "3"]),
     ("RUN --lookup songs=short.csv", 78, &["short.csv", "3"]),

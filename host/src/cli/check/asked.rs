@@ -109,11 +109,7 @@ impl Store {
     }
 }
 
-pub(super) fn store(
-    args: &Args,
-    found: &Found,
-    question: &Question,
-) -> anyhow::Result<Store> {
+pub(super) fn store(args: &Args, found: &Found, question: &Question) -> anyhow::Result<Store> {
     let keyspace = found.file.cassandra.keyspace.clone();
     let known = |findings: Vec<Finding>, reason: &str| {
         let tables = Err(reason.to_owned());

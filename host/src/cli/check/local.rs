@@ -104,6 +104,7 @@ fn settings(found: &Found, description: &Description, findings: &mut Vec<Finding
         .file
         .lookups
         .keys()
+        .filter(|name| !found.document.is_overridden(&["lookups", name, "path"]))
         .filter(|name| !used.contains(name.as_str()))
     {
         let way_out = "neither the plugin nor [produce] uses it";

@@ -182,9 +182,9 @@ mod tests {
         let (once, again) = rest.split_at(rest.len() / 2);
         assert_eq!(once, again);
         expect![[r#"
-            {"code":"bad_json","headers":[{"name":"a","value":"hi"},{"name":"b","value":null}],"key":"ada","offset":5,"partition":3,"plugin":{"digest":"ab12","name":"spotify","version":"0.1.0"},"reason":"message 0\nis bad","stage":"decode","timestamp":1000,"topic":"plays","value":"not JSON","write_time":1000000}
-            {"code":"bad_json","headers":[],"key":null,"offset":6,"partition":3,"plugin":{"digest":"ab12","name":"spotify","version":"0.1.0"},"reason":"message 1\nis bad","stage":"decode","timestamp":1000,"topic":"plays","value_base64":"/wA=","write_time":1000000}
-            {"code":"bad_json","headers":[],"key_base64":"/g==","offset":9,"partition":3,"plugin":{"digest":"ab12","name":"spotify","version":"0.1.0"},"reason":"message 2\nis bad","stage":"decode","timestamp":1000,"topic":"plays","value":null,"write_time":1000000}
+            {"topic":"plays","partition":3,"offset":5,"timestamp":1000,"key":"ada","value":"not JSON","headers":[{"name":"a","value":"hi"},{"name":"b","value":null}],"stage":"decode","code":"bad_json","reason":"message 0\nis bad","write_time":1000000,"plugin":{"name":"spotify","version":"0.1.0","digest":"ab12"}}
+            {"topic":"plays","partition":3,"offset":6,"timestamp":1000,"key":null,"value_base64":"/wA=","headers":[],"stage":"decode","code":"bad_json","reason":"message 1\nis bad","write_time":1000000,"plugin":{"name":"spotify","version":"0.1.0","digest":"ab12"}}
+            {"topic":"plays","partition":3,"offset":9,"timestamp":1000,"key_base64":"/g==","value":null,"headers":[],"stage":"decode","code":"bad_json","reason":"message 2\nis bad","write_time":1000000,"plugin":{"name":"spotify","version":"0.1.0","digest":"ab12"}}
         "#]]
         .assert_eq(once);
     }
