@@ -223,13 +223,13 @@ impl Document {
     }
 
     /// Puts defaults where nothing is said: in this section, and in those below that are there or
-    /// need nothing to be said.
+    /// hold without being there.
     fn put_defaults(&mut self, shape: Shape, path: &mut Path) {
         let table = match path.is_empty() {
             true => Some(&self.table),
             false => self.value(path).and_then(toml::Value::as_table),
         };
-        if table.is_none() && shape.required().next().is_some() {
+        if table.is_none() && shape.is_optional() {
             return;
         }
         let said: Vec<String> = table

@@ -18,12 +18,19 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
         .to_value()
 });
 
+/// Marks a section that may be left out as a whole, and then has no defaults: to say it is to ask
+/// for something.
+const OPTIONAL: &str = "x-optional";
+
 /// TOML has no null: what is not given is not there. A doc comment's lines are one text.
 fn as_toml(schema: &mut Schema) {
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|kind| kind != "null");
         if let [only] = &types[..] {
             let only = only.clone();
+            if only == "object" {
+                schema.insert(OPTIONAL.to_owned(), true.into());
+            }
             schema.insert("type".to_owned(), only);
         }
     }
@@ -116,6 +123,11 @@ impl Shape {
             .into_iter()
             .flat_map(|named| named.keys())
             .map(String::as_str)
+    }
+
+    /// Whether there need not be such a section at all.
+    pub(super) fn is_optional(self) -> bool {
+        self.0[OPTIONAL] == true
     }
 
     /// The keys that must be there.

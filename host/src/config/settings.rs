@@ -58,7 +58,7 @@ impl Document {
                 return numbers.map(|number| (number, shape.elements())).collect();
             }
             Some(toml::Value::Table(table)) => table.keys().cloned().collect(),
-            // A section that is not there and would need something to be said has no settings.
+            // A section that may be left out, and is, has no settings.
             None if !path.is_empty() => return Vec::new(),
             Some(_) | None => self.table.keys().cloned().collect(),
         };
