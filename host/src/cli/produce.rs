@@ -11,7 +11,7 @@ use super::tables::pipeline;
 use crate::config::{self, Found};
 use crate::lookup;
 use crate::nearest::did_you_mean;
-use crate::produce::{self, BROKERS, BoxError, Description, PARTITIONS, Plan, Report, Value};
+use crate::produce::{self, BoxError, Description, PARTITIONS, Plan, Report, Value};
 
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
@@ -161,10 +161,13 @@ fn known(
 }
 
 fn plan(args: &Args, found: &Found, description: &Description) -> Plan {
-    let brokers = args.brokers.as_ref().or(found.file.kafka.brokers.as_ref());
     let prints = args.verbose || (description.print && !args.quiet);
     Plan {
-        brokers: brokers.map_or(BROKERS, String::as_str).to_owned(),
+        brokers: args
+            .brokers
+            .as_ref()
+            .unwrap_or(&found.file.kafka.brokers)
+            .clone(),
         topic: args.topic.as_ref().unwrap_or(&found.file.topic).clone(),
         partitions: args.partitions,
         rate: args.rate,

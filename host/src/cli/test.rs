@@ -81,8 +81,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What becomes of the samples.
 fn trial(found: &Found, samples: &Path) -> anyhow::Result<String> {
     let (name, bytes) = found.plugin()?;
-    let plugin = Plugin::load(&name, &bytes, &plugin_config(found)?)
-        .with_context(|| found.named.clone())?;
+    let plugin =
+        Plugin::load(&name, &bytes, &plugin_config(found)?).with_context(|| found.named.clone())?;
     let bytes = std::fs::read(samples).with_context(|| samples.display().to_string())?;
     let lookups = lookups(found, &plugin)?;
     let trial = Trial {

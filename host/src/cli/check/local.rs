@@ -97,8 +97,8 @@ fn settings(found: &Found, description: &Description, findings: &mut Vec<Finding
         .iter()
         .flat_map(|produce| &produce.members);
     used.extend(members.filter_map(|member| match &member.value {
-        Value::Cell { lookup, .. } => Some(lookup.as_str()),
-        Value::Person | Value::NowMs | Value::NowIso | Value::Range(..) => None,
+        Value::Cell { list, .. } => Some(list.as_str()),
+        Value::Person | Value::Now(_) | Value::Range(..) => None,
     }));
     for name in found
         .file
