@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::lookup::Lookup;
 use crate::message::{Batch, Message};
 use crate::plugin::{self, Plugin};
-use crate::row::Transformed;
+use crate::row::{Key, Transformed};
 use crate::sink::memory::Memory;
 use crate::sink::{self, Sink};
 
@@ -85,17 +85,35 @@ impl Trial<'_> {
     }
 
     fn run_in_batches(&self, lines: &[&[u8]], size: usize) -> Result<String, Error> {
-        let description = self.plugin.description();
         let mut memory = Memory::open(self.schema)?;
-        let keys = memory.prepare(&description.targets)?;
-        let mut instance = self.plugin.instance(keys, self.lookups.clone())?;
+        let keys = memory.prepare(&self.plugin.description().targets)?;
         let mut refused = Refused::default();
-        for (index, lines) in lines.chunks(size).enumerate() {
-            let transformed = Arc::new(instance.apply(batch(lines, index * size))?);
+        for transformed in self.transformed(keys, lines, size)? {
             memory.start(&transformed);
             refused.add(&transformed);
         }
         Ok(format!("{memory}{refused}"))
+    }
+
+    /// What the plugin makes of all the samples at once, for tables with these keys.
+    ///
+    /// # Errors
+    /// If the plugin cannot run.
+    pub fn at_once(&self, keys: Vec<Key>) -> Result<Vec<Arc<Transformed>>, Error> {
+        let lines = lines(self.samples);
+        self.transformed(keys, &lines, lines.len().max(1))
+    }
+
+    fn transformed(
+        &self,
+        keys: Vec<Key>,
+        lines: &[&[u8]],
+        size: usize,
+    ) -> Result<Vec<Arc<Transformed>>, Error> {
+        let mut instance = self.plugin.instance(keys, self.lookups.clone())?;
+        let batches = lines.chunks(size).enumerate();
+        let each = |(index, lines)| Ok(Arc::new(instance.apply(batch(lines, index * size))?));
+        batches.map(each).collect()
     }
 }
 

@@ -2,19 +2,16 @@
 #![cfg(feature = "servers")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use expect_test::{Expect, expect};
-use host::message::Batch;
-use host::row::{Column, CqlType, Key, Operation, Rows, Target, Transformed, push_cell};
+use host::row::{Column, CqlType, Key, Operation, Target};
 use host::sink::cassandra::{Cassandra, Config, Reader};
 use host::sink::schema::Schema;
 use host::sink::value::Value;
-use host::sink::{Error, Refused, Sink};
+use host::sink::{Error, Sink};
 
-/// How long one write may take on a machine that is busy with other tests.
-const WRITE_MAX: Duration = Duration::from_secs(60);
+use crate::stores::{Row, transformed, write};
 
 const SCHEMA: &str = "
 CREATE KEYSPACE t WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1};
@@ -91,9 +88,6 @@ fn targets() -> [Target; 2] {
     ]
 }
 
-/// A row: its write time and its cells.
-pub(crate) type Row = (i64, Vec<Option<Vec<u8>>>);
-
 fn play(write_time: i64, name: &str, at: i64, song: &str) -> Row {
     let tempo = Some(0.5f32.to_be_bytes().to_vec());
     let cells = vec![
@@ -103,45 +97,6 @@ fn play(write_time: i64, name: &str, at: i64, song: &str) -> Row {
         tempo,
     ];
     (write_time, cells)
-}
-
-pub(crate) fn transformed(target: usize, given: &[Row]) -> Arc<Transformed> {
-    let mut rows = Rows {
-        target,
-        ..Rows::default()
-    };
-    for (source, (write_time, cells)) in given.iter().enumerate() {
-        rows.bytes
-            .extend_from_slice(&u16::try_from(cells.len()).unwrap().to_be_bytes());
-        cells
-            .iter()
-            .for_each(|cell| push_cell(&mut rows.bytes, cell.as_deref()));
-        rows.ends.push(u32::try_from(rows.bytes.len()).unwrap());
-        rows.write_times.push(*write_time);
-        rows.sources.push(u32::try_from(source).unwrap());
-    }
-    let batch = Batch::new("t".into());
-    Arc::new(Transformed {
-        batch,
-        rows: vec![rows],
-        written: 0,
-        rejected: vec![],
-        filtered: vec![],
-    })
-}
-
-pub(crate) fn write(sink: &mut Cassandra, batch: &Arc<Transformed>) -> Result<Vec<Refused>, Error> {
-    sink.start(batch);
-    let until = Instant::now() + WRITE_MAX;
-    loop {
-        match sink.poll(Duration::from_millis(100)) {
-            Some(written) => return written,
-            None => assert!(
-                Instant::now() < until,
-                "a write takes longer than {WRITE_MAX:?}"
-            ),
-        }
-    }
 }
 
 #[test]

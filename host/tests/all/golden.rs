@@ -8,7 +8,10 @@ use host::config::{File, Verdict};
 use host::lookup::{Lookup, Options};
 use host::plugin::{Config, Plugin};
 use host::samples::Trial;
+use host::sink::Sink;
 use sluice_bundled::{PIPELINES, Pipeline};
+
+use crate::stores;
 
 #[test]
 fn every_pipeline_makes_its_golden_rows() {
@@ -16,11 +19,22 @@ fn every_pipeline_makes_its_golden_rows() {
     for pipeline in PIPELINES {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let golden = root.join("plugins").join(pipeline.name).join("golden.txt");
-        expect_test::expect_file![golden].assert_eq(&run(pipeline));
+        let whole = try_samples(pipeline, |trial| trial.run().unwrap());
+        expect_test::expect_file![golden].assert_eq(&whole);
     }
 }
 
-fn run(pipeline: &Pipeline) -> String {
+/// Has a sink write what becomes of the samples.
+pub(crate) fn write_samples(pipeline: &Pipeline, sink: &mut dyn Sink) {
+    try_samples(pipeline, |trial| {
+        let keys = sink.prepare(&trial.plugin.description().targets).unwrap();
+        for transformed in trial.at_once(keys).unwrap() {
+            assert_eq!(stores::write(sink, &transformed).unwrap(), []);
+        }
+    });
+}
+
+fn try_samples<T>(pipeline: &Pipeline, with: impl FnOnce(&Trial<'_>) -> T) -> T {
     let file = File::parse(pipeline.name, pipeline.config).unwrap();
     let filtered = (file.rejections.iter()).filter(|(_, verdict)| **verdict == Verdict::Filter);
     let config = Config {
@@ -35,11 +49,10 @@ fn run(pipeline: &Pipeline) -> String {
         let header = file.lookups[*name].header;
         Arc::new(Lookup::read(name, csv, declared, &Options { header }).unwrap())
     });
-    let trial = Trial {
+    with(&Trial {
         plugin: &plugin,
         lookups: lookups.collect(),
         schema: pipeline.schema,
         samples: pipeline.samples,
-    };
-    trial.run().unwrap()
+    })
 }

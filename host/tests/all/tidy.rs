@@ -157,6 +157,7 @@ const RULES: &[Rule] = &[
             ("Cargo.toml", "\"plugins/plays\",\n"), ("plugins/sdk/Cargo.toml", ""), ("plugins/plays/pipeline.toml", ""),
             ("plugins/plays/Cargo.toml", ""), ("plugins/plays/src/lib.rs", ""), ("plugins/plays/samples.jsonl", ""),
             ("plugins/plays/golden.txt", ""), ("cql/plays/schema.cql", ""), ("cql/plays/queries.cql", ""),
+            ("cql/plays/answers.txt", ""),
         ],
     },
     Rule {

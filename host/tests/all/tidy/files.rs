@@ -85,7 +85,8 @@ pub(super) fn pipelines(tree: &Tree) -> Vec<Finding> {
             "golden.txt",
         ];
         let own = own.map(|file| format!("plugins/{name}/{file}"));
-        let tables = ["schema.cql", "queries.cql"].map(|file| format!("cql/{name}/{file}"));
+        let tables =
+            ["schema.cql", "queries.cql", "answers.txt"].map(|file| format!("cql/{name}/{file}"));
         for path in own
             .iter()
             .chain(&tables)
