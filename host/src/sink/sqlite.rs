@@ -5,6 +5,7 @@
 //! wins here too. Unlike Cassandra it is decided by the row, not by the cell: of two rows that leave
 //! different columns unset the older must come first.
 
+mod aggregate;
 mod reader;
 mod statement;
 
@@ -262,13 +263,23 @@ fn stored(kind: CqlType, cell: &[u8]) -> ToSqlOutput<'_> {
             Value::Null => Owned::Null,
             Value::Text(text) => Owned::Text(text),
             Value::Integer(number) | Value::Timestamp(number) => Owned::Integer(number),
-            Value::Float(number) => Owned::Real(number.into()),
-            Value::Double(number) => Owned::Real(number),
+            Value::Float(number) => real(number.into()),
+            Value::Double(number) => real(number),
             Value::Boolean(yes) => Owned::Integer(yes.into()),
             Value::Blob(bytes) => Owned::Blob(bytes),
         },
     };
     ToSqlOutput::Owned(owned)
+}
+
+/// A number as SQLite stores it: `NaN`, of which it would make a null, as text, which no number is.
+/// There too it is greater than any.
+fn real(number: f64) -> Owned {
+    if number.is_nan() {
+        Owned::Text("NaN".into())
+    } else {
+        Owned::Real(number)
+    }
 }
 
 /// Whether a row is to blame, not the store.

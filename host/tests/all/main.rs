@@ -4,6 +4,7 @@
 mod stores;
 mod support;
 
+mod aggregates;
 mod cassandra;
 mod check;
 mod cli;

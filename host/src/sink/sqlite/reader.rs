@@ -1,13 +1,12 @@
 //! Queries of a keyspace's file, written in CQL as Cassandra takes them.
 //!
 //! The two languages agree on what our queries need; what differs is translated: the keyspace goes,
-//! deleted rows and hidden columns are left out, and `avg` of whole numbers is a whole number.
+//! deleted rows and hidden columns are left out, and `avg` and `sum` are Cassandra's.
 
-use rusqlite::functions::{Aggregate, Context, FunctionFlags};
-use rusqlite::types::{Value as Owned, ValueRef};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
-use super::{Config, connect, failure, statement, store, stored};
+use super::{Config, aggregate, connect, failure, statement, store, stored};
 use crate::row::CqlType;
 use crate::sink::schema::token::{self, Kind, Token, quote};
 use crate::sink::schema::{Schema, Table};
@@ -29,9 +28,7 @@ impl Reader {
     pub fn open(config: &Config) -> Result<Self, Error> {
         let (connection, schema) = connect(config)?;
         let store = store(&config.path());
-        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-        let registered = connection.create_aggregate_function("avg", 1, flags, Average);
-        registered.map_err(|error| failure(&store, &error))?;
+        aggregate::register(&connection).map_err(|error| failure(&store, &error))?;
         Ok(Self {
             store,
             connection,
@@ -92,15 +89,28 @@ fn value(kind: Option<CqlType>, stored: ValueRef<'_>) -> Value {
             Some(CqlType::Timestamp) => Value::Timestamp(number),
             Some(CqlType::Boolean) => Value::Boolean(number != 0),
             Some(CqlType::Time) => Value::of_cell(CqlType::Time, &number.to_be_bytes()),
+            Some(CqlType::Tinyint) => Value::Integer(wrapped(number, 8)),
+            Some(CqlType::Smallint) => Value::Integer(wrapped(number, 16)),
+            Some(CqlType::Int) => Value::Integer(wrapped(number, 32)),
             _ => Value::Integer(number),
         },
         ValueRef::Real(number) => match kind {
             Some(CqlType::Float) => Value::Float(narrowed(number)),
             _ => Value::Double(number),
         },
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Text(text) => match kind {
+            Some(CqlType::Float) => Value::Float(f32::NAN),
+            Some(CqlType::Double) => Value::Double(f64::NAN),
+            _ => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        },
         ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
     }
+}
+
+/// A sum that left its type of so many bits, as Cassandra's does.
+fn wrapped(number: i64, bits: u32) -> i64 {
+    let spare = i64::BITS - bits;
+    (number << spare) >> spare
 }
 
 #[expect(
@@ -238,50 +248,6 @@ fn conditions(table: &Table, tokens: &[Token<'_>]) -> String {
         .replace("> =", ">=")
         .replace("< =", "<=")
         .replace("! =", "!=")
-}
-
-/// `avg` as Cassandra computes it: whole numbers are cut off, and nothing's average is nothing.
-struct Average;
-
-#[derive(Default)]
-struct Sum {
-    count: i64,
-    whole: i128,
-    fractional: f64,
-    is_fractional: bool,
-}
-
-impl Aggregate<Sum, Owned> for Average {
-    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Sum> {
-        Ok(Sum::default())
-    }
-
-    fn step(&self, context: &mut Context<'_>, sum: &mut Sum) -> rusqlite::Result<()> {
-        match context.get_raw(0) {
-            ValueRef::Integer(number) => sum.whole += i128::from(number),
-            ValueRef::Real(number) => {
-                sum.fractional += number;
-                sum.is_fractional = true;
-            }
-            ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => return Ok(()),
-        }
-        sum.count += 1;
-        Ok(())
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "no table has 2^52 rows")]
-    fn finalize(&self, _: &mut Context<'_>, sum: Option<Sum>) -> rusqlite::Result<Owned> {
-        let Some(sum) = sum.filter(|sum| sum.count > 0) else {
-            return Ok(Owned::Null);
-        };
-        if sum.is_fractional {
-            return Ok(Owned::Real(sum.fractional / sum.count as f64));
-        }
-        let average = i64::try_from(sum.whole / i128::from(sum.count));
-        Ok(Owned::Integer(
-            average.expect("the average of numbers lies among them"),
-        ))
-    }
 }
 
 #[cfg(test)]

@@ -209,33 +209,3 @@ fn files_of_another_schema_are_refused() {
         "{error}"
     );
 }
-
-#[test]
-fn averages_follow_the_type() {
-    let directory = tempfile::tempdir().unwrap();
-    let config = config(directory.path(), SCHEMA);
-    let mut sink = sink(&config);
-    let reader = Reader::open(&config).unwrap();
-    let average = || {
-        let query = "SELECT avg(key) AS key, avg(tempo) AS tempo, count(*) AS plays FROM m.plays";
-        reader.select(query, &[]).unwrap().rows
-    };
-    assert_eq!(average(), [[Value::Null, Value::Null, Value::Integer(0)]]);
-    let (first, second) = (full(0, 1, &[1]), full(0, 1, &[2]));
-    let later = 2_000i64.to_be_bytes();
-    let second = (
-        second.0,
-        second.1,
-        second
-            .2
-            .iter()
-            .enumerate()
-            .map(|(index, cell)| if index == 1 { Some(&later[..]) } else { *cell })
-            .collect(),
-    );
-    write(&mut sink, 0, &[first, second]);
-    assert_eq!(
-        average(),
-        [[Value::Integer(1), Value::Float(0.1), Value::Integer(2)]]
-    );
-}
