@@ -14,6 +14,8 @@
 //!
 //! A type is one of CQL's, or `minute`, `hour` or `day`: a stretch of time, given by any moment in
 //! it, that stands for the parameters it names: its start and, if two, the start of the next.
+//! `int 0..23` is a whole number within bounds, both included. `date as text` is a date that the table
+//! has as text.
 
 mod bind;
 mod render;
@@ -58,6 +60,10 @@ pub struct Declared {
 pub enum Kind {
     /// One value.
     Cell(CqlType),
+    /// A whole number within bounds, both included.
+    Within(CqlType, std::ops::RangeInclusive<i64>),
+    /// One value, of which the table has the text.
+    AsText(CqlType),
     /// A stretch of time, and the names of its start and, where asked for, of the start of the next.
     Stretch(Stretch, Vec<String>),
 }
@@ -98,7 +104,8 @@ impl Stretch {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cell(kind) => f.write_str(kind.name()),
+            Self::Cell(kind) | Self::AsText(kind) => f.write_str(kind.name()),
+            Self::Within(_, bounds) => write!(f, "{}..{}", bounds.start(), bounds.end()),
             Self::Stretch(stretch, _) => {
                 let (_, name) = Stretch::ALL
                     .iter()
@@ -118,6 +125,21 @@ impl Kind {
                 let cell = cell_of_text(*kind, text)?;
                 Ok(vec![(name.to_owned(), Parameter { kind: *kind, cell })])
             }
+            Self::Within(kind, bounds) => {
+                let (kind, cell) = (*kind, cell_of_text(*kind, text)?);
+                if text.parse().is_ok_and(|number| bounds.contains(&number)) {
+                    return Ok(vec![(name.to_owned(), Parameter { kind, cell })]);
+                }
+                let (least, most) = (bounds.start(), bounds.end());
+                Err(format!("`{text}` is not from {least} to {most}"))
+            }
+            Self::AsText(kind) => {
+                // As the type writes it, however it was given.
+                let cell = cell_of_text(*kind, text)?;
+                let text = sink::value::Value::of_cell(*kind, &cell).to_string();
+                let (kind, cell) = (CqlType::Text, text.into_bytes());
+                Ok(vec![(name.to_owned(), Parameter { kind, cell })])
+            }
             Self::Stretch(stretch, names) => {
                 let moments = time_of_text(text).and_then(|moment| stretch.around(moment));
                 let moments = moments
@@ -134,7 +156,7 @@ impl Kind {
     /// The names by which the query knows its values.
     fn names<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
         match self {
-            Self::Cell(_) => vec![name],
+            Self::Cell(_) | Self::Within(..) | Self::AsText(_) => vec![name],
             Self::Stretch(_, names) => names.iter().map(String::as_str).collect(),
         }
     }
@@ -250,6 +272,16 @@ fn query(head: &[&str], text: &str) -> Result<Query, String> {
     })
 }
 
+fn is_whole(kind: CqlType) -> bool {
+    [
+        CqlType::Tinyint,
+        CqlType::Smallint,
+        CqlType::Int,
+        CqlType::Bigint,
+    ]
+    .contains(&kind)
+}
+
 fn declared(line: &str) -> Option<Declared> {
     let (left, right) = match line.split_once("->") {
         Some((left, right)) => (left, Some(right)),
@@ -263,7 +295,20 @@ fn declared(line: &str) -> Option<Declared> {
             let names: Vec<_> = right.split(',').map(name).collect::<Option<_>>()?;
             (names.len() <= 2).then_some(Kind::Stretch(*stretch, names))?
         }
-        (None, None) => Kind::Cell(CqlType::from_name(kind.trim())?),
+        (None, None) => {
+            let words: Vec<_> = kind.split_whitespace().collect();
+            let (kind, rest) = words.split_first()?;
+            let kind = CqlType::from_name(kind)?;
+            match rest {
+                [] => Kind::Cell(kind),
+                ["as", "text"] => Kind::AsText(kind),
+                [bounds] if is_whole(kind) => {
+                    let (least, most) = bounds.split_once("..")?;
+                    Kind::Within(kind, least.parse().ok()?..=most.parse().ok()?)
+                }
+                _ => return None,
+            }
+        }
         (Some(_), None) | (None, Some(_)) => return None,
     };
     Some(Declared {

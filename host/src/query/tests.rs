@@ -70,6 +70,14 @@ fn what_is_wrong_is_told_with_its_line() {
         "-- a: b\n-- :x hour -> :y, :z, :zz\nSELECT :y, :z, :zz;",
         "3: `:x hour -> :y, :z, :zz` is not `:name type` or `:name hour -> :from, :to`",
     );
+    check(
+        "-- a: b\n-- :x text 0..23\nSELECT :x;",
+        "3: `:x text 0..23` is not `:name type` or `:name hour -> :from, :to`",
+    );
+    check(
+        "-- a: b\n-- :x int 0..day\nSELECT :x;",
+        "3: `:x int 0..day` is not `:name type` or `:name hour -> :from, :to`",
+    );
     check("-- a: b\nSELECT :x;", "2: `:x` is not declared");
     check("-- a: b\n-- :x int\nSELECT 1;", "3: `:x` is not used");
     check("-- a: b\nSELECT 1", "2: the last statement has no `;`");
@@ -154,6 +162,113 @@ fn parameters_are_checked() {
         error.to_string(),
         "there is no query `avarage`; did you mean `average`?"
     );
+}
+
+/// A declaration, a value, and what the query is asked with: or why it is not asked.
+const VALUES: &[(&str, &str, Result<&str, &str>)] = &[
+    ("text", "O'Neill, \"Mae\" --", Ok("O'Neill, \"Mae\" --")),
+    ("text", "", Ok("")),
+    ("int", "-7", Ok("-7")),
+    ("int", "7.5", Err("`7.5` is not a whole number of 32 bits")),
+    (
+        "int",
+        "2147483648",
+        Err("`2147483648` is not a whole number of 32 bits"),
+    ),
+    ("int 0..23", "0", Ok("0")),
+    ("int 0..23", "23", Ok("23")),
+    ("int 0..23", "24", Err("`24` is not from 0 to 23")),
+    ("int 0..23", "-1", Err("`-1` is not from 0 to 23")),
+    (
+        "int 0..23",
+        "4pm",
+        Err("`4pm` is not a whole number of 32 bits"),
+    ),
+    ("date", "2024-02-29", Ok("2024-02-29")),
+    (
+        "date",
+        "2026-02-29",
+        Err("`2026-02-29` is not a date like 2026-03-02"),
+    ),
+    ("date as text", "0000-01-01", Ok("0000-01-01")),
+    ("date as text", "20260302", Ok("2026-03-02")),
+    (
+        "date as text",
+        "2.3.2026",
+        Err("`2.3.2026` is not a date like 2026-03-02"),
+    ),
+    (
+        "timestamp",
+        "2026-03-02 16:05",
+        Ok("2026-03-02T16:05:00.000Z"),
+    ),
+    (
+        "timestamp",
+        "2026-03-02T16:05:00.0019+01:00",
+        Ok("2026-03-02T15:05:00.001Z"),
+    ),
+    ("timestamp", "1772467200000", Ok("2026-03-02T16:00:00.000Z")),
+    (
+        "timestamp",
+        "yesterday",
+        Err("`yesterday` is not a time like 2026-03-02T16:00:00Z, or milliseconds since 1970"),
+    ),
+    (
+        "hour -> :x",
+        "2026-03-02T16:59:59.999",
+        Ok("2026-03-02T16:00:00.000Z"),
+    ),
+    (
+        "hour -> :x",
+        "25",
+        Err("`25` is not a time like 2026-03-02T16:05"),
+    ),
+    (
+        "hour -> :x",
+        "2026-03-02T25",
+        Err("`2026-03-02T25` is not a time like 2026-03-02T16:05"),
+    ),
+    (
+        "hour -> :x",
+        "",
+        Err("`` is not a time like 2026-03-02T16:05"),
+    ),
+    (
+        "minute -> :x",
+        "1969-12-31T23:59:59.999",
+        Ok("1969-12-31T23:59:00.000Z"),
+    ),
+    ("boolean", "yes", Err("`yes` is not true or false")),
+    ("uuid", "7", Err("`7` is not a UUID")),
+];
+
+#[test]
+fn values_are_of_their_type() {
+    for (declared, text, expected) in VALUES {
+        let query = format!("-- a: b\n-- :x {declared}\nSELECT * FROM t WHERE x = :x;");
+        let query = &parse(&query).unwrap()[0];
+        let answer = match query.bind(&given(&[("x", text)]), "m") {
+            Ok(Bound { parameters, .. }) => {
+                let [Parameter { kind, cell }] = &parameters[..] else {
+                    panic!("{declared} gives {parameters:?}");
+                };
+                Ok(Value::of_cell(*kind, cell).to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let usage = format!("; usage: {}", query.usage());
+        let expected = expected
+            .map(str::to_owned)
+            .map_err(|reason| format!("--x: {reason}{usage}"));
+        assert_eq!(answer, expected, "{declared}: {text}");
+    }
+    let usage = |declared: &str| {
+        let query = format!("-- a: b\n-- :x {declared}\nSELECT :x;");
+        parse(&query).unwrap()[0].usage()
+    };
+    assert_eq!(usage("int 0..23"), "a --x 0..23");
+    assert_eq!(usage("date as text"), "a --x DATE");
+    assert_eq!(usage("day -> :x"), "a --x DAY");
 }
 
 #[test]
