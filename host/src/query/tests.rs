@@ -272,6 +272,17 @@ fn values_are_of_their_type() {
 }
 
 #[test]
+fn the_documented_query_is_one() {
+    let page = include_str!("../../../docs/writing-a-plugin.md");
+    let (_, rest) = page.split_once("```sql\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    assert_eq!(
+        parse(text).unwrap()[0].usage(),
+        "average --sensor TEXT --hour HOUR"
+    );
+}
+
+#[test]
 fn an_average_of_nothing_is_no_row() {
     let queries = parse(QUERIES).unwrap();
     let bound = find(&queries, "average")
