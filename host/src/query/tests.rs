@@ -278,7 +278,7 @@ fn the_documented_query_is_one() {
     let (text, _) = rest.split_once("```").unwrap();
     assert_eq!(
         parse(text).unwrap()[0].usage(),
-        "average --sensor TEXT --hour HOUR"
+        "average --name TEXT --hour HOUR"
     );
 }
 
