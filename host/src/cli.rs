@@ -13,6 +13,7 @@ pub mod settings;
 mod tables;
 pub mod test;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -88,6 +89,17 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
             Cli::command().print_help()?;
             Ok(exit::USAGE.into())
         }
+    }
+}
+
+/// Prints what a verb is there to show. Whoever reads may have seen enough, as `head` has.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn show(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output cannot be written"),
     }
 }
 

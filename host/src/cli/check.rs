@@ -113,7 +113,6 @@ impl Question {
 ///
 /// # Errors
 /// If there is no configuration to check.
-#[expect(clippy::print_stdout, reason = "it is there to be read")]
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let run = Arc::new(args.run());
@@ -124,11 +123,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         findings(args, &run, &Arc::new(found), began)?,
         began.elapsed(),
     );
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
     } else {
-        print!("{report}");
-    }
+        report.to_string()
+    };
+    super::show(&text)?;
     Ok(if report.is_good {
         ExitCode::SUCCESS
     } else {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{config, lookup, plugin, produce, sink, source, worker};
+use crate::{config, lookup, plugin, produce, query, sink, source, worker};
 
 /// The command line is wrong; clap exits with it too.
 pub const USAGE: u8 = 2;
@@ -40,6 +40,8 @@ fn code(error: &anyhow::Error) -> u8 {
         cause.is::<config::Error>()
             || cause.is::<lookup::Error>()
             || cause.is::<plugin::Error>()
+            || cause.is::<sink::schema::Error>()
+            || matches!(cause.downcast_ref(), Some(query::Error::File { .. }))
             || matches!(cause.downcast_ref(), Some(sink::Error::Schema(_)))
             || matches!(cause.downcast_ref(), Some(worker::Error::Plugin(_)))
             || matches!(

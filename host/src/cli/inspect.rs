@@ -26,7 +26,6 @@ pub struct Args {
 ///
 /// # Errors
 /// If there is no such file, or it is no plugin.
-#[expect(clippy::print_stdout, reason = "it is there to be read")]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let no_pipeline = |name: &str, _: &[u8]| {
         Err(config::Error::NoPipeline {
@@ -57,10 +56,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let plugin = Plugin::load(&name, &bytes, &config).with_context(|| args.plugin.clone())?;
     let card = plugin.card();
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&card)?);
+    let text = if args.json {
+        serde_json::to_string_pretty(&card)? + "\n"
     } else {
-        print!("{card}");
-    }
+        card.to_string()
+    };
+    super::show(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,5 @@
 //! `host query`: a pipeline's named queries.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -88,11 +87,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         Some(_) | None => list(&args.pipeline, &queries),
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough, as `head` does.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        written => written.context("standard output cannot be written")?,
-    }
+    super::show(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

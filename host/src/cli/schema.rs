@@ -35,16 +35,17 @@ enum Action {
 ///
 /// # Errors
 /// When the store does not answer, or refuses.
-#[expect(clippy::print_stdout, reason = "the verb is there to be read")]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let found = pipeline(&args.pipeline)?;
     let (file, text) = (&found.file, found.schema("`host schema`")?);
     let schema = Schema::parse(&text.text).with_context(|| text.name.clone())?;
     if let Action::Show = args.action {
         let statements = schema.statements(&args.place.keyspace(file));
-        statements
+        let text: String = statements
             .iter()
-            .for_each(|statement| println!("{statement};\n"));
+            .map(|statement| format!("{statement};\n\n"))
+            .collect();
+        super::show(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
     let differences = match args.place.kind() {
@@ -65,17 +66,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     if differences.is_empty() {
-        println!("the tables are as the schema says");
+        super::show("the tables are as the schema says\n")?;
         return Ok(ExitCode::SUCCESS);
     }
-    differences
-        .iter()
-        .for_each(|difference| println!("{difference}"));
     let (pipeline, invocation) = (&args.pipeline, config::invocation());
-    println!(
-        "\n`{invocation} schema apply {pipeline}` makes what is missing; what is of another type or key must be \
-         dropped first"
-    );
+    super::show(&format!(
+        "{}\n\n`{invocation} schema apply {pipeline}` makes what is missing; what is of another type or key must \
+         be dropped first\n",
+        differences.join("\n")
+    ))?;
     Ok(exit::FAILED.into())
 }
 

@@ -44,6 +44,7 @@ fn folder() -> tempfile::TempDir {
     std::fs::create_dir_all(folder.path().join("mine/built")).unwrap();
     std::fs::create_dir(folder.path().join("empty")).unwrap();
     std::fs::create_dir(folder.path().join("unbuilt")).unwrap();
+    std::fs::create_dir(folder.path().join("torn")).unwrap();
     let manifest = b"[package]\nname = \"unbuilt\"\n";
     for (path, bytes) in [
         ("mine/pipeline.toml", CONFIG.as_bytes()),
@@ -54,6 +55,9 @@ fn folder() -> tempfile::TempDir {
         ("mine/beside.wasm", spotify.module),
         ("plays.jsonl", MESSAGE.as_bytes()),
         ("unbuilt/pipeline.toml", CONFIG.as_bytes()),
+        ("torn/pipeline.toml", CONFIG.as_bytes()),
+        ("torn/schema.cql", b"CREATE TABLE mine.records (name"),
+        ("torn/queries.cql", b"SELECT name FROM mine.records;"),
         ("unbuilt/Cargo.toml", manifest),
     ] {
         std::fs::write(folder.path().join(path), bytes).unwrap();
@@ -118,6 +122,11 @@ const WRONG: &[(&str, &[&str])] = &[
         &["`mine`", "queries = \"FILE.cql\""],
     ),
     ("schema show unbuilt", &["schema = \"FILE.cql\""]),
+    ("schema show torn", &["torn/schema.cql", "line 1"]),
+    (
+        "query torn --list",
+        &["torn/queries.cql", "line 1", "what it answers"],
+    ),
     ("schema show plays.jsonl", &["plays.jsonl"]),
 ];
 
@@ -134,6 +143,26 @@ fn what_is_not_there_is_told_with_the_way_out() {
                 "{line} does not say {word:?}:\n{errors}"
             );
         }
+    }
+}
+
+/// Whoever reads may stop reading: the pipe is gone before anything is written.
+#[test]
+fn nobody_need_read_on() {
+    let folder = folder();
+    for line in [
+        "schema show mine",
+        "query mine --list",
+        "inspect mine",
+        "check mine --offline",
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut host = host();
+        host.current_dir(folder.path()).args(line.split(' '));
+        let output = host.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {errors}");
     }
 }
 
