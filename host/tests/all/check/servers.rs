@@ -179,6 +179,18 @@ fn gap(world: &World) {
 }
 
 #[test]
+fn every_carried_pipeline_passes_once_its_tables_are_there() {
+    for carried in sluice_bundled::PIPELINES {
+        let (name, world) = (carried.name, World::new("check_all"));
+        world.done(&format!("schema apply {name} TABLES"));
+        world.done(&format!("produce {name} --count 10 --rate 0 KAFKA"));
+        let (code, said) = world.run(&format!("check {name} KAFKA GROUP TABLES"));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!said.contains(['!', '\u{2013}']), "{said}");
+    }
+}
+
+#[test]
 fn tables_are_compared_with_what_is_written() {
     let world = World::new("check_tables");
     world.done("schema apply spotify TABLES");
