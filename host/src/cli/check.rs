@@ -18,10 +18,11 @@ use clap::Parser;
 use self::asked::{beside, late, wait};
 use self::local::Local;
 use self::report::{Finding, Report};
-use super::run::assemble::{SinkKind, own_name};
+use super::run::assemble::{self, SinkKind, own_name};
 use super::settings::Settings;
 use super::{exit, run};
 use crate::config::{self, Found};
+use crate::source::kafka::verify;
 use crate::telemetry::grouped;
 
 /// What `host check` takes.
@@ -120,7 +121,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let found = config::find(&run.plugin, run.config.as_deref(), &flags, own_name)?;
     let report = Report::new(
         &args.pipeline,
-        findings(args, &run, &Arc::new(found), began)?,
+        findings(args, &run, &Arc::new(found), began),
         began.elapsed(),
     );
     let text = if args.json {
@@ -136,28 +137,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn findings(
-    args: &Args,
-    run: &Arc<run::Args>,
-    found: &Arc<Found>,
-    began: Instant,
-) -> anyhow::Result<Vec<Finding>> {
+fn findings(args: &Args, run: &Arc<run::Args>, found: &Arc<Found>, began: Instant) -> Vec<Finding> {
     let question = question(&args.settings, found, began);
     let own = {
         let (run, found) = (run.clone(), found.clone());
         beside(move || local::local(&run, &found))
     };
-    let stream = asked::stream(args, run, found, &question)?;
-    let store = asked::store(args, found, &question)?;
+    let stream = asked::stream(args, run, found, &question);
+    let store = asked::store(args, found, &question);
     let (own, mut findings) = match wait(&own, began) {
-        Some(own) => (own, vec![configuration(found)]),
+        Some(own) => (own, vec![configuration(run, found)]),
         None => {
             let way_out = format!(
                 "`{} inspect {}` compiles it, and keeps what it compiled",
                 question.invocation, question.named
             );
             let late = Finding::failed("plugin", late(), &way_out);
-            (Local::default(), vec![configuration(found), late])
+            (Local::default(), vec![configuration(run, found), late])
         }
     };
     findings.extend(own.findings);
@@ -171,7 +167,7 @@ fn findings(
         }
         (Some(_), SinkKind::Sqlite(_) | SinkKind::None) => Vec::new(),
     });
-    Ok(findings)
+    findings
 }
 
 fn question(settings: &Settings, found: &Found, began: Instant) -> Question {
@@ -197,14 +193,23 @@ fn question(settings: &Settings, found: &Found, began: Instant) -> Question {
     }
 }
 
-fn configuration(found: &Found) -> Finding {
-    let (name, topic) = (&found.file.name, &found.file.topic);
-    let keyspace = &found.file.cassandra.keyspace;
+/// Whether the configuration, which could be read, can be used.
+fn configuration(run: &run::Args, found: &Found) -> Finding {
+    const SUBJECT: &str = "configuration";
+    if let Err(error) = verify(&assemble::kafka_config(run, found)) {
+        let result = format!("{}: {}", found.config, told(&error));
+        return Finding::failed(
+            SUBJECT,
+            result,
+            "mend it there, or the variable SLUICE_* over it",
+        );
+    }
+    let (topic, keyspace) = (&found.file.topic, &found.file.cassandra.keyspace);
     let result = format!(
-        "{}: pipeline `{name}`, topic `{topic}`, keyspace `{keyspace}`",
-        found.config
+        "{}: pipeline `{}`, topic `{topic}`, keyspace `{keyspace}`",
+        found.config, found.file.name
     );
-    Finding::passed("configuration", result)
+    Finding::passed(SUBJECT, result)
 }
 
 /// A number with what it counts.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-pub use self::ask::{Asker, Cluster, committed, members, partitions};
+pub use self::ask::{Asker, Cluster, committed, members, partitions, verify};
 pub use self::commit::Committer;
 use self::failure::Trouble;
 use self::group::{Consumer, Group, Progress};

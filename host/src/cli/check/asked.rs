@@ -45,13 +45,10 @@ const STALLS: &str = "a server stalls, or its name is not resolved in time";
 
 /// Why a check was not made that needs the network.
 const OFFLINE: &str = "--offline";
+/// Why nobody was asked: what is wrong with the configuration is told there.
+const UNUSABLE: &str = "the configuration cannot be used";
 
-pub(super) fn stream(
-    args: &Args,
-    run: &run::Args,
-    found: &Found,
-    question: &Question,
-) -> anyhow::Result<Stream> {
+pub(super) fn stream(args: &Args, run: &run::Args, found: &Found, question: &Question) -> Stream {
     let config = assemble::kafka_config(run, found);
     let (letters, known) = match (found.file.dead_letters, &args.sink) {
         (DeadLetters::Off, _) => {
@@ -71,8 +68,10 @@ pub(super) fn stream(
                 digest: String::new(),
             };
             let (brokers, topic) = (&config.brokers, &config.topic);
-            let letters = dead_letter::Topic::open(brokers, topic, &config.properties, origin)?;
-            (Some(letters), None)
+            match dead_letter::Topic::open(brokers, topic, &config.properties, origin) {
+                Ok(letters) => (Some(letters), None),
+                Err(_) => (None, Some(Finding::not_asked(kafka::LETTERS, UNUSABLE))),
+            }
         }
     };
     let kafka = Kafka {
@@ -84,11 +83,11 @@ pub(super) fn stream(
     let mut subjects = vec![kafka::BROKER.to_owned()];
     subjects.extend(kafka.subjects());
     let asked = (!args.offline).then(|| beside(move || kafka.findings()));
-    Ok(Stream {
+    Stream {
         subjects,
         asked,
         letters: known,
-    })
+    }
 }
 
 /// The store: asked, or known without.
@@ -109,13 +108,13 @@ impl Store {
     }
 }
 
-pub(super) fn store(args: &Args, found: &Found, question: &Question) -> anyhow::Result<Store> {
+pub(super) fn store(args: &Args, found: &Found, question: &Question) -> Store {
     let keyspace = found.file.cassandra.keyspace.clone();
     let known = |findings: Vec<Finding>, reason: &str| {
         let tables = Err(reason.to_owned());
         Store::Known(store::Found { findings, tables })
     };
-    Ok(match (&args.sink, &found.schema) {
+    match (&args.sink, &found.schema) {
         (SinkKind::None, _) => known(Vec::new(), "rows go nowhere"),
         (SinkKind::Sqlite(_), None) => {
             let missing = Finding::not_asked(store::SQLITE, "there is no schema");
@@ -129,22 +128,19 @@ pub(super) fn store(args: &Args, found: &Found, question: &Question) -> anyhow::
             };
             Store::Known(store::sqlite(&config))
         }
-        (SinkKind::Cassandra, _) if args.offline => {
-            let keyspace = format!("keyspace `{keyspace}`");
-            let subjects = [store::CASSANDRA.to_owned(), keyspace].into_iter();
-            known(
-                subjects
-                    .map(|subject| Finding::not_asked(subject, OFFLINE))
-                    .collect(),
-                OFFLINE,
-            )
-        }
         (SinkKind::Cassandra, _) => {
-            let config = cassandra_config(found);
-            let question = question.clone();
-            Store::Asked(beside(move || store::cassandra(config, &question)))
+            if !args.offline {
+                let (config, question) = (cassandra_config(found), question.clone());
+                return Store::Asked(beside(move || store::cassandra(config, &question)));
+            }
+            let subjects = [
+                store::CASSANDRA.to_owned(),
+                format!("keyspace `{keyspace}`"),
+            ];
+            let findings = subjects.map(|subject| Finding::not_asked(subject, OFFLINE));
+            known(findings.into(), OFFLINE)
         }
-    })
+    }
 }
 
 /// Does a part of the work in a thread of its own, which may be left behind.

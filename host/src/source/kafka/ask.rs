@@ -9,6 +9,16 @@ use super::start::{self, Topic};
 use super::{Config, failure, settings};
 use crate::source::Error;
 
+/// Whether librdkafka takes the settings. Nobody is asked.
+///
+/// # Errors
+/// The setting that it refuses, or that is not the user's.
+pub fn verify(config: &Config) -> Result<(), Error> {
+    let settings = settings::client(config)?.create_native_config();
+    settings.map_err(|error| Error::Settings(error.into()))?;
+    Ok(())
+}
+
 /// The brokers, as one of them tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
