@@ -7,8 +7,9 @@ use anyhow::Context;
 use super::exit;
 use super::tables::{Kind, Place, pipeline};
 use crate::config;
+use crate::sink;
 use crate::sink::schema::Schema;
-use crate::sink::sqlite::Sqlite;
+use crate::sink::sqlite::{self, Sqlite};
 
 /// What `host schema` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,13 +53,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Kind::Cassandra => in_cassandra(&args, file, &schema)?,
         Kind::Sqlite(directory) => {
             let config = args.place.sqlite(&directory, file, &text.text);
-            let is_missing = !config.path().is_file();
             match args.action {
-                Action::Diff if is_missing => {
-                    vec![format!("there is no {}", config.path().display())]
-                }
+                Action::Diff => in_sqlite(&config)?,
                 // Opening the file compares its tables with the schema, and makes those that lack.
-                Action::Show | Action::Diff | Action::Apply => {
+                Action::Show | Action::Apply => {
                     drop(Sqlite::open(&config)?);
                     Vec::new()
                 }
@@ -76,6 +74,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         differences.join("\n")
     ))?;
     Ok(exit::FAILED.into())
+}
+
+/// What a file lacks, which is left as it is.
+fn in_sqlite(config: &sqlite::Config) -> Result<Vec<String>, sink::Error> {
+    let Some(missing) = sqlite::missing(config)? else {
+        return Ok(vec![format!("there is no {}", config.path().display())]);
+    };
+    let missing = missing.into_iter();
+    Ok(missing
+        .map(|name| format!("{name}: there is no such table"))
+        .collect())
 }
 
 fn in_cassandra(args: &Args, file: &config::File, schema: &Schema) -> anyhow::Result<Vec<String>> {

@@ -167,31 +167,34 @@ fn connect(config: &Config) -> Result<(Connection, Schema), Error> {
     Ok((connection, schema))
 }
 
-/// Compares the file with the schema, and makes nothing: whether there is a file. What it lacks is made
-/// when it is opened for writing.
+/// Compares the file with the schema, and makes nothing: the tables that it lacks; `None`, if there is no
+/// file. What is lacking is made when the file is opened for writing.
 ///
 /// # Errors
 /// If the file cannot be read, or has other tables than the schema says.
-pub fn is_there(config: &Config) -> Result<bool, Error> {
+pub fn missing(config: &Config) -> Result<Option<Vec<String>>, Error> {
     check_name("keyspace", &config.keyspace)?;
     let schema = Schema::parse(&config.schema).map_err(|error| Error::Schema(error.to_string()))?;
     let path = config.path();
     if !path.exists() {
-        return Ok(false);
+        return Ok(None);
     }
     let failed = |error: rusqlite::Error| failure(&store(&path), &error);
     let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
     let connection = connection.map_err(failed)?;
     let is_made = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1";
+    let mut missing = Vec::new();
     for table in &schema.tables {
         let made: i64 = connection
             .query_row(is_made, [&table.name], |row| row.get(0))
             .map_err(failed)?;
         if made > 0 {
             check(&connection, config, table)?;
+        } else {
+            missing.push(table.name.clone());
         }
     }
-    Ok(true)
+    Ok(Some(missing))
 }
 
 /// Compares a table in the file with the schema: it may have been made from another one.

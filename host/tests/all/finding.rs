@@ -101,6 +101,45 @@ fn every_verb_takes_a_path() {
     }
 }
 
+/// Comparing makes nothing: neither the file nor a table in it.
+#[test]
+fn a_difference_in_sqlite_is_told_and_left() {
+    let folder = folder();
+    let diff = || {
+        let output = run(folder.path(), "schema diff mine --sink sqlite:out");
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (code, differences) = diff();
+    assert_eq!(code, Some(1), "{differences}");
+    assert!(
+        differences.starts_with("there is no out/mine.db\n"),
+        "{differences}"
+    );
+    assert!(!folder.path().join("out").exists());
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("out/mine.db")).unwrap();
+    database.execute("CREATE TABLE other (a)", ()).unwrap();
+    for _ in 0..2 {
+        let (code, differences) = diff();
+        assert_eq!(code, Some(1), "{differences}");
+        assert!(
+            differences.starts_with("records: there is no such table\n"),
+            "{differences}"
+        );
+    }
+    let checked = run(folder.path(), "check mine --offline --sink sqlite:out");
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        checked.contains("out/mine.db, where records will be made"),
+        "{checked}"
+    );
+    said(folder.path(), "schema apply mine --sink sqlite:out");
+    assert_eq!(diff().0, Some(0));
+}
+
 /// What is pointed at wrongly, and what must be said of it.
 const WRONG: &[(&str, &[&str])] = &[
     (

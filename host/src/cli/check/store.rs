@@ -109,14 +109,20 @@ fn way_in(error: &Error) -> &'static str {
 pub(super) fn sqlite(config: &sqlite::Config) -> Found {
     let path = config.path();
     let shown = path.display();
-    let finding = match (sqlite::is_there(config), writable(&config.directory)) {
+    let finding = match (sqlite::missing(config), writable(&config.directory)) {
         (Err(error), _) => Finding::failed(SQLITE, told(&error), ""),
         (Ok(_), Err(reason)) => {
             let way_out = "give a directory that the host may write into: --sink sqlite:DIR";
             Finding::failed(SQLITE, reason, way_out)
         }
-        (Ok(true), Ok(())) => Finding::passed(SQLITE, format!("{shown}, as the schema says")),
-        (Ok(false), Ok(())) => Finding::passed(SQLITE, format!("{shown}, to be made")),
+        (Ok(None), Ok(())) => Finding::passed(SQLITE, format!("{shown}, to be made")),
+        (Ok(Some(missing)), Ok(())) if missing.is_empty() => {
+            Finding::passed(SQLITE, format!("{shown}, as the schema says"))
+        }
+        (Ok(Some(missing)), Ok(())) => {
+            let result = format!("{shown}, where {} will be made", missing.join(", "));
+            Finding::passed(SQLITE, result)
+        }
     };
     Found {
         findings: vec![finding],
