@@ -10,6 +10,8 @@ mod file;
 mod find;
 mod reads;
 mod schema;
+mod secret;
+mod security;
 mod settings;
 
 use std::path::PathBuf;
@@ -18,6 +20,8 @@ pub use document::{Document, Flag};
 pub use file::{BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict};
 pub use find::{Found, Text, find, list_bytes, lookup_bytes};
 pub use schema::text as schema;
+pub use secret::Reference;
+pub use security::{CassandraTls, KafkaSecurity, Mechanism, Properties, Property};
 pub use settings::Setting;
 
 /// Why there is no configuration to work with.

@@ -9,6 +9,7 @@
 //!
 //! Read the modules in this order.
 
+pub mod access;
 pub mod message;
 pub mod nearest;
 pub mod row;

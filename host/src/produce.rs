@@ -15,10 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use self::delivery::Delivery;
 pub use self::description::{Clock, Description, List, Member, Order, Value};
 use self::message::Writer;
+use crate::access;
 
 /// Where brokers are when nobody says.
 pub const BROKERS: &str = "localhost:29092";
@@ -71,8 +73,8 @@ pub struct Plan {
     pub keyed: bool,
     /// How batches are compressed, instead of as the description says.
     pub compression: Option<String>,
-    /// More of librdkafka's settings.
-    pub properties: BTreeMap<String, String>,
+    /// More of librdkafka's settings; passwords are among them.
+    pub properties: BTreeMap<String, SecretString>,
     /// Is shown each message, and says whether to go on.
     pub each: Option<fn(&[u8]) -> bool>,
 }
@@ -125,6 +127,14 @@ pub enum Error {
         /// What librdkafka says.
         source: BoxError,
     },
+    /// TLS or the login is refused, by the brokers or by us.
+    #[error("Kafka at {brokers}: {}", access::explain(.reason))]
+    Refused {
+        /// Where they were looked for.
+        brokers: String,
+        /// What librdkafka says.
+        reason: String,
+    },
     /// The topic cannot be made, or takes no messages.
     #[error("topic `{topic}` on {brokers}: {reason}")]
     Topic {
@@ -153,6 +163,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broker { .. } => true,
+            Self::Refused { reason, .. } => !access::is_final(reason),
             Self::Topic { .. } | Self::List { .. } | Self::Settings(_) => false,
         }
     }

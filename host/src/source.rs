@@ -8,6 +8,7 @@ pub mod replay;
 
 use std::time::Duration;
 
+use crate::access;
 use crate::message::{Batch, WriteTime};
 
 /// How large a batch may grow.
@@ -98,6 +99,14 @@ pub enum Error {
         /// What librdkafka says.
         source: BoxError,
     },
+    /// TLS or the login is refused, by the brokers or by us.
+    #[error("Kafka at {brokers}: {}", access::explain(.reason))]
+    Refused {
+        /// Where they were looked for.
+        brokers: String,
+        /// What librdkafka says.
+        reason: String,
+    },
     /// The topic does not exist (yet).
     #[error("topic `{topic}` does not exist on {brokers}")]
     NoTopic {
@@ -164,9 +173,11 @@ impl Error {
     pub fn is_of_a_partition(&self) -> bool {
         match self {
             Self::Gap { .. } | Self::Corrupt { .. } | Self::Metadata { .. } => true,
-            Self::Broker { .. } | Self::NoTopic { .. } | Self::File { .. } | Self::Settings(_) => {
-                false
-            }
+            Self::Broker { .. }
+            | Self::Refused { .. }
+            | Self::NoTopic { .. }
+            | Self::File { .. }
+            | Self::Settings(_) => false,
         }
     }
 
@@ -174,6 +185,8 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broker { .. } | Self::NoTopic { .. } => true,
+            // Who was let in once may be let in again; who never was may only be early.
+            Self::Refused { reason, .. } => !access::is_final(reason),
             Self::Gap { .. }
             | Self::Corrupt { .. }
             | Self::Metadata { .. }

@@ -196,8 +196,8 @@ fn question(settings: &Settings, found: &Found, began: Instant) -> Question {
 /// Whether the configuration, which could be read, can be used.
 fn configuration(run: &run::Args, found: &Found) -> Finding {
     const SUBJECT: &str = "configuration";
-    if let Err(error) = verify(&assemble::kafka_config(run, found)) {
-        let result = format!("{}: {}", found.config, told(&error));
+    if let Err(error) = usable(run, found) {
+        let result = format!("{}: {}", found.config, told(error.as_ref()));
         return Finding::failed(
             SUBJECT,
             result,
@@ -210,6 +210,15 @@ fn configuration(run: &run::Args, found: &Found) -> Finding {
         found.config, found.file.name
     );
     Finding::passed(SUBJECT, result)
+}
+
+/// Makes what the clients are told, and asks nobody.
+fn usable(run: &run::Args, found: &Found) -> anyhow::Result<()> {
+    verify(&assemble::kafka_config(run, found)?)?;
+    if let SinkKind::Cassandra = run.sink {
+        cassandra_config(found)?;
+    }
+    Ok(())
 }
 
 /// A number with what it counts.

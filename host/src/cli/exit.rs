@@ -42,6 +42,8 @@ fn code(error: &anyhow::Error) -> u8 {
             || cause.is::<plugin::Error>()
             || cause.is::<sink::schema::Error>()
             || matches!(cause.downcast_ref(), Some(query::Error::File { .. }))
+            || matches!(cause.downcast_ref(), Some(source::Error::Settings(_)))
+            || matches!(cause.downcast_ref(), Some(produce::Error::Settings(_)))
             || matches!(cause.downcast_ref(), Some(sink::Error::Schema(_)))
             || matches!(cause.downcast_ref(), Some(worker::Error::Plugin(_)))
             || matches!(

@@ -1,8 +1,7 @@
 //! `host produce`: a pipeline's sample messages, to a real broker.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -96,7 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let description = description(&found)?;
     known(&args.lookup, &found, description)?;
     let stop = super::exit_flag()?;
-    let plan = plan(&args, &found, description);
+    let plan = plan(&args, &found, description)?;
     let mut progress = Progress::new(&plan);
     let report = produce::run(
         description,
@@ -160,9 +159,9 @@ fn known(
     }
 }
 
-fn plan(args: &Args, found: &Found, description: &Description) -> Plan {
+fn plan(args: &Args, found: &Found, description: &Description) -> anyhow::Result<Plan> {
     let prints = args.verbose || (description.print && !args.quiet);
-    Plan {
+    Ok(Plan {
         brokers: args
             .brokers
             .as_ref()
@@ -179,9 +178,9 @@ fn plan(args: &Args, found: &Found, description: &Description) -> Plan {
         people: args.people,
         keyed: args.keyed,
         compression: args.compression.clone(),
-        properties: BTreeMap::new(),
+        properties: found.file.kafka.client(found.folder.as_deref())?,
         each: prints.then_some(print),
-    }
+    })
 }
 
 /// Whether whoever reads is still there: `head` goes when it has seen enough.

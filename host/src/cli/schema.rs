@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::exit;
 use super::tables::{Kind, Place, pipeline};
-use crate::config;
+use crate::config::{self, Found};
 use crate::sink;
 use crate::sink::schema::Schema;
 use crate::sink::sqlite::{self, Sqlite};
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let differences = match args.place.kind() {
-        Kind::Cassandra => in_cassandra(&args, file, &schema)?,
+        Kind::Cassandra => in_cassandra(&args, &found, &schema)?,
         Kind::Sqlite(directory) => {
             let config = args.place.sqlite(&directory, file, &text.text);
             match args.action {
@@ -87,10 +87,10 @@ fn in_sqlite(config: &sqlite::Config) -> Result<Vec<String>, sink::Error> {
         .collect())
 }
 
-fn in_cassandra(args: &Args, file: &config::File, schema: &Schema) -> anyhow::Result<Vec<String>> {
-    let reader = args.place.cassandra(file)?;
+fn in_cassandra(args: &Args, found: &Found, schema: &Schema) -> anyhow::Result<Vec<String>> {
+    let reader = args.place.cassandra(found)?;
     if let Action::Apply = args.action {
-        let keyspace = args.place.keyspace(file);
+        let keyspace = args.place.keyspace(&found.file);
         for statement in schema.statements(&keyspace) {
             reader.execute(&statement)?;
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::run::assemble::own_name;
 use crate::config::{self, Found};
 use crate::query;
-use crate::sink::{self, cassandra, sqlite};
+use crate::sink::{cassandra, sqlite};
 
 /// A store of tables, as `--sink` names it.
 #[derive(Clone, Debug)]
@@ -66,7 +66,8 @@ impl Place {
             .unwrap_or_else(|| file.cassandra.keyspace.clone())
     }
 
-    pub(super) fn cassandra(&self, file: &config::File) -> Result<cassandra::Reader, sink::Error> {
+    pub(super) fn cassandra(&self, found: &Found) -> anyhow::Result<cassandra::Reader> {
+        let file = &found.file;
         let mut config = cassandra::Config::new(self.keyspace(file));
         config.pipeline = Some(file.name.clone());
         config.contact_points = if self.cassandra.is_empty() {
@@ -77,7 +78,8 @@ impl Place {
         config
             .local_datacenter
             .clone_from(&file.cassandra.local_datacenter);
-        cassandra::Reader::open(&config)
+        file.cassandra.enter(found.folder.as_deref(), &mut config)?;
+        Ok(cassandra::Reader::open(&config)?)
     }
 
     pub(super) fn sqlite(
@@ -96,7 +98,7 @@ impl Place {
     /// The store, to be asked.
     pub(super) fn open(&self, found: &Found) -> anyhow::Result<query::Store> {
         Ok(match self.kind() {
-            Kind::Cassandra => query::Store::Cassandra(self.cassandra(&found.file)?),
+            Kind::Cassandra => query::Store::Cassandra(self.cassandra(found)?),
             Kind::Sqlite(directory) => {
                 let schema = &found.schema("SQLite")?.text;
                 let config = self.sqlite(&directory, &found.file, schema);

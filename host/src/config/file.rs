@@ -10,6 +10,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::Reference;
+use super::security::{CassandraTls, KafkaSecurity, Properties};
 use super::{Document, Error, Flag};
 use crate::sink::cassandra::{self, Consistency};
 use crate::{plugin, produce, source};
@@ -160,7 +162,10 @@ pub struct KafkaSection {
     /// The consumer group.
     pub group: String,
     /// Properties of librdkafka, but those that the host owns.
-    pub properties: BTreeMap<String, String>,
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub properties: Properties,
+    /// TLS and login.
+    pub security: KafkaSecurity,
 }
 
 impl Default for KafkaSection {
@@ -168,7 +173,8 @@ impl Default for KafkaSection {
         Self {
             brokers: produce::BROKERS.to_owned(),
             group: format!("sluice-{}", super::document::NAME),
-            properties: BTreeMap::new(),
+            properties: Properties::default(),
+            security: KafkaSecurity::default(),
         }
     }
 }
@@ -183,6 +189,13 @@ pub struct CassandraSection {
     pub contact_points: Vec<String>,
     /// The data centre whose nodes are asked; any, if not given.
     pub local_datacenter: Option<String>,
+    /// As whom to log in.
+    pub username: Option<String>,
+    /// With what.
+    #[schemars(with = "Option<String>", extend("x-reads" = "secret"))]
+    pub password: Option<Reference>,
+    /// How TLS is spoken; not at all, if not given.
+    pub tls: Option<CassandraTls>,
     /// The keyspace of the pipeline's tables.
     pub keyspace: String,
     /// How many replicas must acknowledge a row, as CQL names it; `local_quorum`, or `local_one`

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use super::Error;
 use super::file::{CassandraSection, KafkaSection};
 use super::secret::Reference;
-use super::Error;
 use crate::sink::cassandra;
 
 /// `[kafka.security]`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaSecurity {
     /// Whether TLS is spoken; so it is, if anything below is given that only TLS needs.
@@ -26,6 +27,7 @@ pub struct KafkaSecurity {
     /// Its key, as PEM.
     pub key: Option<PathBuf>,
     /// What the key is locked with.
+    #[schemars(with = "Option<String>", extend("x-reads" = "secret"))]
     pub key_password: Option<Reference>,
     /// Whether a broker's certificate must be for the name that we reach it by.
     pub verify_hostname: Option<bool>,
@@ -34,11 +36,12 @@ pub struct KafkaSecurity {
     /// As whom.
     pub username: Option<String>,
     /// With what.
+    #[schemars(with = "Option<String>", extend("x-reads" = "secret"))]
     pub password: Option<Reference>,
 }
 
 /// A way to log in to Kafka.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Mechanism {
     /// The password as it is: over TLS only.
     #[serde(rename = "PLAIN")]
@@ -62,7 +65,7 @@ impl Mechanism {
 }
 
 /// `[cassandra.tls]`: TLS is spoken if there is this section.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CassandraTls {
     /// The authorities that sign the nodes' certificates, as PEM; the system's, if not given.
@@ -72,6 +75,7 @@ pub struct CassandraTls {
     /// Its key, as PEM.
     pub key: Option<PathBuf>,
     /// What the key is locked with.
+    #[schemars(with = "Option<String>", extend("x-reads" = "secret"))]
     pub key_password: Option<Reference>,
     /// Whether a node's certificate must be for the address that we reach it by.
     pub verify_hostname: Option<bool>,
@@ -194,8 +198,14 @@ impl Said<'_> {
         };
         let place = format!("[{section}] key_password");
         let password = self.key_password.as_ref();
-        let key_password = password.map(|said| said.resolve(&place, folder)).transpose()?;
-        Ok(Tls { ca, pair, key_password })
+        let key_password = password
+            .map(|said| said.resolve(&place, folder))
+            .transpose()?;
+        Ok(Tls {
+            ca,
+            pair,
+            key_password,
+        })
     }
 }
 
@@ -240,7 +250,9 @@ impl KafkaSecurity {
             }
             (None, None, None) => false,
             (_, _, _) => {
-                return Err(wrong("a login takes `mechanism`, `username` and `password`"));
+                return Err(wrong(
+                    "a login takes `mechanism`, `username` and `password`",
+                ));
             }
         };
         let protocol = match (is_tls, is_login) {
@@ -317,7 +329,10 @@ impl CassandraSection {
         let tls = said.resolve(folder)?;
         let settings = cassandra::TlsSettings {
             ca: &tls.ca,
-            pair: tls.pair.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path())),
+            pair: tls
+                .pair
+                .as_ref()
+                .map(|(certificate, key)| (certificate.as_path(), key.as_path())),
             key_password: tls.key_password.as_ref(),
             verify_hostname: section.verify_hostname.unwrap_or(true),
         };

@@ -9,13 +9,19 @@ use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use secrecy::ExposeSecret as _;
 
 use super::message::Made;
 use super::{Description, Error, Plan};
+use crate::access::{self, Told};
 
 /// How long a question to the brokers may take.
 const ASK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long one attempt to ask waits before it is asked whether TLS or the login is refused.
+const ASK_TURN: Duration = Duration::from_secs(1);
 
 /// How long the brokers may acknowledge nothing while messages wait.
 const STALLED_MAX: Duration = Duration::from_secs(30);
@@ -40,15 +46,19 @@ pub(super) struct Delivery {
 struct Tally {
     delivered: AtomicU64,
     failed: Mutex<Option<KafkaError>>,
+    /// Why no broker lets us in.
+    told: Told,
 }
 
 impl ClientContext for Tally {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.told.note(message);
         tracing::debug!(target: "librdkafka", facility, "{message}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka");
+        self.told.note(reason);
     }
 }
 
@@ -214,7 +224,9 @@ fn settings(description: &Description, plan: &Plan) -> ClientConfig {
         .set("partitioner", "murmur2_random")
         .set("batch.size", "1000000")
         .set("queue.buffering.max.messages", "200000")
-        .set("message.timeout.ms", "60000");
+        .set("message.timeout.ms", "60000")
+        // Only from this level on does librdkafka tell that a connection was closed, and what that hints at.
+        .set_log_level(RDKafkaLogLevel::Info);
     // Without a pace larger batches cost less; with one a message should not wait.
     let linger = if plan.rate.is_some_and(|rate| rate <= 0.0) {
         "50"
@@ -223,7 +235,7 @@ fn settings(description: &Description, plan: &Plan) -> ClientConfig {
     };
     settings.set("linger.ms", linger);
     for (name, value) in &plan.properties {
-        settings.set(name, value);
+        settings.set(name, value.expose_secret());
     }
     settings.set("bootstrap.servers", &plan.brokers);
     settings
@@ -232,14 +244,35 @@ fn settings(description: &Description, plan: &Plan) -> ClientConfig {
 /// How many partitions the topic has, if there is one. All topics are asked for, because asking for
 /// one makes it, with as many partitions as the brokers please.
 fn partitions(producer: &BaseProducer<Tally>, plan: &Plan) -> Result<Option<u64>, Error> {
-    let answered = producer.client().fetch_metadata(None, ASK_WAIT_MAX);
-    let metadata = answered.map_err(|error| Error::Broker {
-        brokers: plan.brokers.clone(),
-        source: Box::new(error),
-    })?;
+    let metadata = metadata(producer, plan)?;
     let topic = metadata.topics().iter().find(|t| t.name() == plan.topic);
     let count = topic.map_or(0, |topic| topic.partitions().len() as u64);
     Ok((count > 0).then_some(count))
+}
+
+/// What the brokers say of all topics, or why they do not.
+fn metadata(producer: &BaseProducer<Tally>, plan: &Plan) -> Result<Metadata, Error> {
+    let until = Instant::now() + ASK_WAIT_MAX;
+    let mut told = None;
+    loop {
+        let error = match producer.client().fetch_metadata(None, ASK_TURN) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        // What librdkafka has to tell waits until it is asked for.
+        producer.poll(TURN);
+        told = producer.context().told.take().or(told);
+        let is_over = Instant::now() >= until || told.as_deref().is_some_and(access::is_final);
+        let brokers = plan.brokers.clone();
+        match told {
+            Some(reason) if is_over => return Err(Error::Refused { brokers, reason }),
+            None if is_over => {
+                let source = Box::new(error);
+                return Err(Error::Broker { brokers, source });
+            }
+            Some(_) | None => {}
+        }
+    }
 }
 
 fn make_topic(

@@ -9,6 +9,7 @@ mod plan;
 mod reader;
 mod session;
 mod statement;
+mod tls;
 mod write;
 
 use std::str::FromStr;
@@ -17,9 +18,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use reader::{Cluster, Reader};
+pub use tls::{Settings as TlsSettings, Tls};
 
 use super::schema::check_name;
 use super::{Error, Refused, Sink};
@@ -67,10 +70,10 @@ pub struct Config {
     pub contact_points: Vec<String>,
     /// The data centre whose nodes are asked; `None` = any.
     pub local_datacenter: Option<String>,
-    /// The name to log in with.
-    pub username: Option<String>,
-    /// The password to log in with.
-    pub password: Option<String>,
+    /// The name and the password to log in with.
+    pub login: Option<(String, SecretString)>,
+    /// How TLS is spoken; `None` = not at all.
+    pub tls: Option<Tls>,
     /// The keyspace of the tables.
     pub keyspace: String,
     /// The pipeline's name, for the command that mends a schema.
@@ -93,8 +96,8 @@ impl Config {
         Self {
             contact_points: vec!["localhost:9042".into()],
             local_datacenter: None,
-            username: None,
-            password: None,
+            login: None,
+            tls: None,
             keyspace,
             pipeline: None,
             consistency: None,

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use secrecy::SecretString;
 
 pub use self::ask::{Asker, Cluster, committed, members, partitions, verify};
 pub use self::commit::Committer;
@@ -59,8 +60,8 @@ pub struct Config {
     pub start: Start,
     /// Whether a span should reach to the partition's end, over what is no message there.
     pub once: bool,
-    /// More of librdkafka's settings, but those our promises rest on.
-    pub properties: BTreeMap<String, String>,
+    /// More of librdkafka's settings, but those our promises rest on; passwords are among them.
+    pub properties: BTreeMap<String, SecretString>,
     /// What travels with each commit.
     pub member: Meta,
 }
@@ -166,12 +167,14 @@ impl Kafka {
                 Some(Ok(message)) => {
                     unreachable!("{message:?} came past the queue of all partitions")
                 }
-                Some(Err(error)) if failure::is_news(&error) => {
-                    consumer.context().state().is_connected = false;
-                    let error = failure::of(error, &self.brokers, &self.topic);
-                    self.trouble.report(error)?;
+                Some(Err(error)) => {
+                    let told = consumer.context().told.take();
+                    let place = (self.brokers.as_str(), self.topic.as_str());
+                    if let Some(error) = failure::news(error, told, self.once, place) {
+                        consumer.context().state().is_connected = false;
+                        self.trouble.report(error)?;
+                    }
                 }
-                Some(Err(error)) => tracing::debug!(%error, "kafka"),
             }
         }
         self.forget_released();

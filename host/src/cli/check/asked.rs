@@ -18,13 +18,16 @@ const CHECK_MAX: Duration = Duration::from_millis(4_600);
 pub(super) struct Stream {
     subjects: Vec<String>,
     asked: Option<Receiver<Vec<Finding>>>,
+    /// Why nobody was asked, if so.
+    why_not: &'static str,
     letters: Option<Finding>,
 }
 
 impl Stream {
     pub(super) fn findings(self, began: Instant) -> Vec<Finding> {
+        let why_not = self.why_not;
         let missing = |subject: String, is_first: bool| match (&self.asked, is_first) {
-            (None, _) => Finding::not_asked(subject, OFFLINE),
+            (None, _) => Finding::not_asked(subject, why_not),
             (Some(_), true) => Finding::failed(subject, late(), STALLS),
             (Some(_), false) => Finding::not_asked(subject, "the broker does not answer"),
         };
@@ -49,7 +52,14 @@ const OFFLINE: &str = "--offline";
 const UNUSABLE: &str = "the configuration cannot be used";
 
 pub(super) fn stream(args: &Args, run: &run::Args, found: &Found, question: &Question) -> Stream {
-    let config = assemble::kafka_config(run, found);
+    let Ok(config) = assemble::kafka_config(run, found) else {
+        return Stream {
+            subjects: [kafka::BROKER, kafka::LETTERS].map(str::to_owned).into(),
+            asked: None,
+            why_not: UNUSABLE,
+            letters: None,
+        };
+    };
     let (letters, known) = match (found.file.dead_letters, &args.sink) {
         (DeadLetters::Off, _) => {
             let way_out = "`dead_letters = \"on\"` keeps them";
@@ -86,6 +96,7 @@ pub(super) fn stream(args: &Args, run: &run::Args, found: &Found, question: &Que
     Stream {
         subjects,
         asked,
+        why_not: OFFLINE,
         letters: known,
     }
 }
@@ -129,16 +140,22 @@ pub(super) fn store(args: &Args, found: &Found, question: &Question) -> Store {
             Store::Known(store::sqlite(&config))
         }
         (SinkKind::Cassandra, _) => {
-            if !args.offline {
-                let (config, question) = (cassandra_config(found), question.clone());
-                return Store::Asked(beside(move || store::cassandra(config, &question)));
-            }
             let subjects = [
                 store::CASSANDRA.to_owned(),
                 format!("keyspace `{keyspace}`"),
             ];
-            let findings = subjects.map(|subject| Finding::not_asked(subject, OFFLINE));
-            known(findings.into(), OFFLINE)
+            let not_asked = |reason| {
+                let findings = subjects.map(|subject| Finding::not_asked(subject, reason));
+                known(findings.into(), reason)
+            };
+            match cassandra_config(found) {
+                _ if args.offline => not_asked(OFFLINE),
+                Err(_) => not_asked(UNUSABLE),
+                Ok(config) => {
+                    let question = question.clone();
+                    Store::Asked(beside(move || store::cassandra(config, &question)))
+                }
+            }
         }
     }
 }

@@ -100,7 +100,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         version,
         digest: plugin.digest().to_owned(),
     };
-    let mut kafka = kafka_config(args, &found);
+    let mut kafka = kafka_config(args, &found)?;
     kafka.member = member(&plugin, &lookups);
     let group = kafka.group.clone();
 
@@ -227,16 +227,19 @@ fn member(plugin: &Plugin, lookups: &[(String, Arc<Lookup>)]) -> kafka::Meta {
 }
 
 /// The source's configuration, but for what travels with commits.
-pub(in crate::cli) fn kafka_config(args: &Args, found: &Found) -> kafka::Config {
-    kafka::Config {
+pub(in crate::cli) fn kafka_config(
+    args: &Args,
+    found: &Found,
+) -> Result<kafka::Config, config::Error> {
+    Ok(kafka::Config {
         brokers: found.file.kafka.brokers.clone(),
         topic: found.file.topic.clone(),
         group: found.file.kafka.group.clone(),
         start: args.start,
         once: args.once,
-        properties: found.file.kafka.properties.clone(),
+        properties: found.file.kafka.client(found.folder.as_deref())?,
         member: kafka::Meta::default(),
-    }
+    })
 }
 
 /// The topic's partitions with their ends, as soon as the topic can be seen.

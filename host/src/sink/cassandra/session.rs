@@ -15,10 +15,12 @@ use scylla::errors::{
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::statement::Consistency as DriverConsistency;
+use secrecy::ExposeSecret as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::{Config, Consistency};
+use super::{Config, Consistency, Tls};
+use crate::access;
 use crate::sink::Error;
 use crate::sink::schema::{Column, Order, Table};
 
@@ -45,8 +47,11 @@ pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
         // Routing needs the keyspace's replicas; columns are read from the tables' own tables.
         .keyspaces_to_fetch([&config.keyspace])
         .fetch_full_schema_metadata(false);
-    if let (Some(name), Some(password)) = (&config.username, &config.password) {
-        builder = builder.user(name, password);
+    if let Some((name, password)) = &config.login {
+        builder = builder.user(name, password.expose_secret());
+    }
+    if let Some(Tls { context, .. }) = &config.tls {
+        builder = builder.tls_context(Some(context.clone()));
     }
     let connecting = Box::pin(builder.build());
     match timeout(config.connect_timeout, connecting).await {
@@ -60,8 +65,10 @@ pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
 }
 
 fn not_connected(config: &Config, error: &NewSessionError) -> Error {
-    let (store, reason) = (config.store(), error.to_string());
-    if is_login_refused(error) {
+    let told = config.tls.as_ref().and_then(|tls| tls.told.take());
+    let text = told.unwrap_or_else(|| chain(error));
+    let (store, reason) = (config.store(), access::explain(&text));
+    if is_login_refused(error) || access::is_final(&text) {
         Error::Refused { store, reason }
     } else {
         Error::Unavailable {
@@ -70,6 +77,20 @@ fn not_connected(config: &Config, error: &NewSessionError) -> Error {
             reason,
         }
     }
+}
+
+/// What the driver says, with the causes that it does not repeat.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether the server wants another name or password: waiting does not mend that.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
@@ -9,6 +10,8 @@ use openssl::x509::X509;
 use openssl::x509::store::{X509Store, X509StoreBuilder};
 use scylla::client::session::OpenSsl010Config;
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::access::Told;
 
 /// What TLS takes: PEM files.
 #[derive(Debug)]
@@ -26,7 +29,11 @@ pub struct Settings<'a> {
 
 /// Certificates, read and ready.
 #[derive(Clone)]
-pub struct Tls(pub(super) OpenSsl010Config);
+pub struct Tls {
+    pub(super) context: OpenSsl010Config,
+    /// Why a node's certificate was not taken: the driver only says that it was not.
+    pub(super) told: Arc<Told>,
+}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,21 +51,39 @@ impl Tls {
     /// # Errors
     /// Which file is not as it must be, and why.
     pub fn new(settings: &Settings<'_>) -> Result<Self, String> {
-        let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(|e| e.to_string())?;
+        let mut builder =
+            SslConnector::builder(SslMethod::tls_client()).map_err(|e| e.to_string())?;
         builder.set_cert_store(at(settings.ca, store(settings.ca))?);
         if let Some((certificate, key)) = settings.pair {
-            at(certificate, builder.set_certificate_chain_file(certificate).map_err(Into::into))?;
-            at(key, private_key(key, settings.key_password).and_then(|key| {
-                builder.set_private_key(&key)?;
-                Ok(builder.check_private_key()?)
-            }))?;
+            at(
+                certificate,
+                builder
+                    .set_certificate_chain_file(certificate)
+                    .map_err(Into::into),
+            )?;
+            at(
+                key,
+                private_key(key, settings.key_password).and_then(|key| {
+                    builder.set_private_key(&key)?;
+                    Ok(builder.check_private_key()?)
+                }),
+            )?;
         }
-        if !settings.verify_hostname {
-            builder.set_verify_callback(SslVerifyMode::PEER, |is_fine, found| {
-                is_fine || found.error().as_raw() == OTHER_ADDRESS
-            });
-        }
-        Ok(Self(OpenSsl010Config::new(builder)))
+        let told = Arc::new(Told::default());
+        let (teller, verify_hostname) = (told.clone(), settings.verify_hostname);
+        builder.set_verify_callback(SslVerifyMode::PEER, move |is_fine, found| {
+            let error = found.error();
+            if is_fine || (error.as_raw() == OTHER_ADDRESS && !verify_hostname) {
+                return true;
+            }
+            teller.note(&format!(
+                "certificate verify failed: {}",
+                error.error_string()
+            ));
+            false
+        });
+        let context = OpenSsl010Config::new(builder);
+        Ok(Self { context, told })
     }
 }
 
@@ -84,5 +109,8 @@ fn store(path: &Path) -> Result<X509Store, BoxError> {
 fn private_key(path: &Path, password: Option<&SecretString>) -> Result<PKey<Private>, BoxError> {
     let password = password.map_or("", |password| password.expose_secret());
     // With a password at hand, OpenSSL asks nobody for one.
-    Ok(PKey::private_key_from_pem_passphrase(&std::fs::read(path)?, password.as_bytes())?)
+    Ok(PKey::private_key_from_pem_passphrase(
+        &std::fs::read(path)?,
+        password.as_bytes(),
+    )?)
 }

@@ -15,6 +15,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Origin, headers};
 use crate::row::{Rejected, Transformed};
@@ -87,12 +88,12 @@ impl Topic {
     pub fn open(
         brokers: &str,
         topic: &str,
-        properties: &BTreeMap<String, String>,
+        properties: &BTreeMap<String, SecretString>,
         origin: Origin,
     ) -> Result<Self, Error> {
         let mut client = ClientConfig::new();
         for (name, value) in properties {
-            client.set(name, value);
+            client.set(name, value.expose_secret());
         }
         client.set("bootstrap.servers", brokers);
         Ok(Self {
@@ -284,6 +285,8 @@ fn is_forbidden(code: RDKafkaErrorCode) -> bool {
         RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed
             | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SSL
     )
 }
 

@@ -2,12 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
 
 use super::start::{self, Topic};
-use super::{Config, failure, settings};
+use super::{Config, failure, group, settings};
+use crate::access::{self, Told};
 use crate::source::Error;
+
+/// How long one attempt waits before it is asked whether TLS or the login is refused.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How long to listen then: what is told is there already.
+const LISTEN: Duration = Duration::from_millis(20);
 
 /// Whether librdkafka takes the settings. Nobody is asked.
 ///
@@ -30,7 +40,7 @@ pub struct Cluster {
 
 /// Asks about a topic and its group until a moment has come.
 pub struct Asker<'a> {
-    client: BaseConsumer,
+    client: BaseConsumer<Listener>,
     config: &'a Config,
     until: Instant,
 }
@@ -48,7 +58,7 @@ impl<'a> Asker<'a> {
 
     fn with(settings: &ClientConfig, config: &'a Config, until: Instant) -> Result<Self, Error> {
         Ok(Self {
-            client: ask(settings)?,
+            client: client(settings)?,
             config,
             until,
         })
@@ -59,9 +69,7 @@ impl<'a> Asker<'a> {
     /// # Errors
     /// When they do not answer.
     pub fn cluster(&self) -> Result<Cluster, Error> {
-        let topic = self.topic();
-        let metadata = self.client.fetch_metadata(Some(topic.topic), topic.wait);
-        let metadata = metadata.map_err(|error| topic.fail(error))?;
+        let metadata = metadata(&self.client, self.config, self.until)?;
         Ok(Cluster {
             // It came with the metadata.
             id: self.client.client().fetch_cluster_id(Duration::ZERO),
@@ -95,7 +103,13 @@ impl<'a> Asker<'a> {
             .collect())
     }
 
-    fn topic(&self) -> Topic<'_, DefaultConsumerContext> {
+    /// Waits for the first answer, for a while.
+    fn reach(&self) -> Result<(), Error> {
+        let until = self.until.min(Instant::now() + start::ASK_WAIT_MAX);
+        metadata(&self.client, self.config, until).map(drop)
+    }
+
+    fn topic(&self) -> Topic<'_, Listener> {
         let rest = self.until.saturating_duration_since(Instant::now());
         Topic {
             client: &self.client,
@@ -116,7 +130,9 @@ const CALL_MAX: Duration = Duration::from_secs(30);
 pub fn partitions(config: &Config) -> Result<Vec<(i32, i64, i64)>, Error> {
     // Not as one of the group: its coordinator is not needed.
     let settings = settings::client(config)?;
-    Asker::with(&settings, config, Instant::now() + CALL_MAX)?.partitions()
+    let asker = Asker::with(&settings, config, Instant::now() + CALL_MAX)?;
+    asker.reach()?;
+    asker.partitions()
 }
 
 /// As [`Asker::committed`], asked once.
@@ -124,7 +140,9 @@ pub fn partitions(config: &Config) -> Result<Vec<(i32, i64, i64)>, Error> {
 /// # Errors
 /// As [`Asker::committed`].
 pub fn committed(config: &Config) -> Result<Vec<(i32, Option<i64>)>, Error> {
-    Asker::new(config, Instant::now() + CALL_MAX)?.committed()
+    let asker = Asker::new(config, Instant::now() + CALL_MAX)?;
+    asker.reach()?;
+    asker.committed()
 }
 
 /// How many members the group has now.
@@ -132,7 +150,8 @@ pub fn committed(config: &Config) -> Result<Vec<(i32, Option<i64>)>, Error> {
 /// # Errors
 /// When the brokers do not answer.
 pub fn members(config: &Config) -> Result<usize, Error> {
-    let client = ask(&settings::client(config)?)?;
+    let client = client(&settings::client(config)?)?;
+    metadata(&client, config, Instant::now() + start::ASK_WAIT_MAX)?;
     let groups = client
         .fetch_group_list(Some(&config.group), start::ASK_WAIT_MAX)
         .map_err(|error| failure::of(error, &config.brokers, &config.topic))?;
@@ -143,8 +162,58 @@ pub fn members(config: &Config) -> Result<usize, Error> {
         .sum())
 }
 
-fn ask(settings: &ClientConfig) -> Result<BaseConsumer, Error> {
+/// A client that listens to why no broker lets it in.
+fn client(settings: &ClientConfig) -> Result<BaseConsumer<Listener>, Error> {
+    let mut settings = settings.clone();
+    // Only from this level on does librdkafka tell that a connection was closed, and what that hints at.
+    settings.set_log_level(RDKafkaLogLevel::Info);
     settings
-        .create()
+        .create_with_context(Listener::default())
         .map_err(|error| Error::Settings(error.into()))
 }
+
+/// What the brokers say of the topic, or why none does.
+fn metadata(
+    client: &BaseConsumer<Listener>,
+    config: &Config,
+    until: Instant,
+) -> Result<Metadata, Error> {
+    let mut told = None;
+    loop {
+        let rest = until.saturating_duration_since(Instant::now());
+        let error = match client.fetch_metadata(Some(&config.topic), rest.min(TURN)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) => error,
+        };
+        // What librdkafka has to tell waits until it is asked for.
+        while client.poll(LISTEN).is_some() {}
+        told = client.context().0.take().or(told);
+        let is_over = Instant::now() >= until || told.as_deref().is_some_and(access::is_final);
+        match told {
+            Some(reason) if is_over => {
+                let brokers = config.brokers.clone();
+                return Err(Error::Refused { brokers, reason });
+            }
+            None if is_over => return Err(failure::of(error, &config.brokers, &config.topic)),
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// Hears why no broker lets us in.
+#[derive(Default)]
+struct Listener(Told);
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.note(message);
+        group::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka");
+        self.0.note(reason);
+    }
+}
+
+impl ConsumerContext for Listener {}

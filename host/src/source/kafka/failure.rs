@@ -2,6 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::access;
 use crate::source::Error;
 
 /// An answer to something that was asked.
@@ -27,17 +28,37 @@ pub(super) fn of(error: KafkaError, brokers: &str, topic: &str) -> Error {
     }
 }
 
-/// Whether an event of a consumer is worth a word: librdkafka tells of each lost connection and
-/// connects again, and tells once more when there is none left.
-pub(super) fn is_news(error: &KafkaError) -> bool {
-    !matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
+/// What an event of a consumer means, if it is worth a word: librdkafka tells of each lost connection
+/// and connects again, and tells once more when there is none left. `told` is why nobody lets us in.
+pub(super) fn news(
+    error: KafkaError,
+    told: Option<String>,
+    is_finite: bool,
+    (brokers, topic): (&str, &str),
+) -> Option<Error> {
+    match (told, error.rdkafka_error_code()) {
+        // Work that should come to an end would wait in vain; other work waits until it is mended.
+        (Some(reason), _) if is_finite => Some(Error::Refused {
+            brokers: brokers.to_owned(),
+            reason,
+        }),
+        (Some(reason), _) => Some(Error::Broker {
+            brokers: brokers.to_owned(),
+            source: access::explain(&reason).into(),
+        }),
+        (
+            None,
+            Some(
+                RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::Resolve
-        )
-    )
+                | RDKafkaErrorCode::Resolve,
+            ),
+        ) => {
+            tracing::debug!(%error, "kafka");
+            None
+        }
+        (None, _) => Some(of(error, brokers, topic)),
+    }
 }
 
 /// What was reported last, so that it is reported once.
@@ -47,6 +68,7 @@ pub(super) struct Trouble(Option<Kind>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Broker,
+    Refused,
     NoTopic,
 }
 
@@ -55,6 +77,7 @@ impl Trouble {
     pub(super) fn report(&mut self, error: Error) -> Result<(), Error> {
         let kind = match &error {
             Error::Broker { .. } => Kind::Broker,
+            Error::Refused { .. } => Kind::Refused,
             Error::NoTopic { .. } => Kind::NoTopic,
             Error::Gap { .. }
             | Error::Corrupt { .. }
@@ -62,6 +85,10 @@ impl Trouble {
             | Error::File { .. }
             | Error::Settings(_) => return Err(error),
         };
+        // Whom no broker lets in, to him they all seem down.
+        if kind == Kind::Broker && self.0 == Some(Kind::Refused) {
+            return Ok(());
+        }
         if self.0.replace(kind) == Some(kind) {
             return Ok(());
         }

@@ -18,6 +18,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::meta::{self, Meta};
 use super::native;
+use crate::access::{self, Told};
 use crate::message::WriteTime;
 use crate::source::Change;
 
@@ -34,6 +35,8 @@ pub(super) struct Group {
     pub(super) topic: String,
     meta: Meta,
     state: Mutex<State>,
+    /// Why no broker lets us in.
+    pub(super) told: Told,
 }
 
 #[derive(Default)]
@@ -103,6 +106,7 @@ impl Group {
             topic: topic.to_owned(),
             meta: meta.clone(),
             state: Mutex::default(),
+            told: Told::default(),
         }
     }
 
@@ -221,6 +225,9 @@ pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
 
 impl ClientContext for Group {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if access::is_final(message) {
+            self.told.note(message);
+        }
         log(level, facility, message);
     }
 
@@ -232,6 +239,9 @@ impl ClientContext for Group {
     fn error(&self, error: KafkaError, reason: &str) {
         // The source sees the same error in `poll` and reports it once.
         tracing::debug!(%error, reason, "kafka");
+        if access::is_final(reason) {
+            self.told.note(reason);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! librdkafka's settings: those that our promises rest on, those that were measured, and the user's.
 
 use rdkafka::config::ClientConfig;
+use secrecy::ExposeSecret as _;
 
 use super::Config;
 use crate::source::Error;
@@ -35,7 +36,11 @@ const BROKERS_ALIAS: &str = "metadata.broker.list";
 
 /// Settings of a client that asks but does not join.
 pub(super) fn client(config: &Config) -> Result<ClientConfig, Error> {
-    let mut settings = ClientConfig::new();
+    over(ClientConfig::new(), config)
+}
+
+/// The user's settings, and what every client of ours has, over those of one kind of client.
+fn over(mut settings: ClientConfig, config: &Config) -> Result<ClientConfig, Error> {
     settings
         .set("client.id", "sluice")
         .set("socket.keepalive.enable", "true")
@@ -51,7 +56,7 @@ pub(super) fn client(config: &Config) -> Result<ClientConfig, Error> {
             let reason = format!("`{name}` is not yours to set: --brokers says it");
             return Err(Error::Settings(reason.into()));
         }
-        settings.set(name, value);
+        settings.set(name, value.expose_secret());
     }
     settings.set("bootstrap.servers", &config.brokers);
     Ok(settings)
@@ -75,9 +80,7 @@ pub(super) fn member(config: &Config) -> Result<ClientConfig, Error> {
         // A topic made after us is found so soon, and so are its new partitions.
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("statistics.interval.ms", "5000");
-    for (name, value) in client(config)?.config_map() {
-        settings.set(name, value);
-    }
+    let mut settings = over(settings, config)?;
     settings
         .set("group.id", &config.group)
         .set("enable.auto.commit", "false")
@@ -95,9 +98,17 @@ mod tests {
     fn config(name: &str, value: &str) -> Config {
         Config {
             brokers: "localhost:1".to_owned(),
-            properties: [(name.to_owned(), value.to_owned())].into(),
+            properties: [(name.to_owned(), value.into())].into(),
             ..Config::default()
         }
+    }
+
+    /// A copy of the settings lost them: rdkafka's map of them hides passwords.
+    #[test]
+    fn a_member_has_its_password() {
+        let settings = member(&config("sasl.password", "hunter2")).unwrap();
+        let native = settings.create_native_config().unwrap();
+        assert_eq!(native.get("sasl.password").unwrap(), "hunter2");
     }
 
     #[test]

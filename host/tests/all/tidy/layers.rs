@@ -7,6 +7,8 @@ use super::{Finding, Tree, text};
 const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["rdkafka"], &["source/kafka", "sink/dead_letter", "checkpoint/kafka", "embedded", "produce"]),
     (&["scylla"], &["sink", "checkpoint/cassandra"]),
+    (&["openssl"], &["sink/cassandra"]),
+    (&["openssl_probe"], &["config"]),
     (&["rusqlite"], &["sink"]),
     (&["wasmtime", "wasmtime_wasi", "wit_component", "wit_parser", "wasmparser", "wasm_encoder", "wat"], &["plugin"]),
     (&["sonic_rs"], &["plugin"]),
@@ -18,17 +20,18 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 /// no place in the house.
 #[rustfmt::skip]
 const MODULES: &[(&str, &[&str])] = &[
+    ("access", &[]),
     ("message", &[]),
     ("nearest", &[]),
     ("row", &["message"]),
     ("retry", &[]),
     ("lookup", &["row"]),
-    ("source", &["message", "row"]),
+    ("source", &["access", "message", "row"]),
     ("plugin", &["message", "row", "lookup"]),
-    ("sink", &["message", "row"]),
+    ("sink", &["access", "message", "row"]),
     ("checkpoint", &["message", "sink"]),
     ("embedded", &[]),
-    ("produce", &["message"]),
+    ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
     ("worker", &["message", "row", "retry", "source", "plugin", "sink", "checkpoint"]),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Args, SinkKind, SourceKind};
-use crate::config::{DeadLetters, Found};
+use crate::config::{self, DeadLetters, Found};
 use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
 
 type Opener = Box<dyn Fn() -> Result<Room, Error> + Send + Sync>;
@@ -15,12 +15,12 @@ pub(super) fn opener(
     origin: dead_letter::Origin,
     topic: &str,
 ) -> anyhow::Result<Opener> {
-    let letters = letters(args, found, origin, topic);
+    let letters = letters(args, found, origin, topic)?;
     let keyspace = found.file.cassandra.keyspace.clone();
     let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
     Ok(match &args.sink {
         SinkKind::Cassandra => {
-            let config = cassandra_config(found);
+            let config = cassandra_config(found)?;
             Box::new(move || {
                 Ok(Room::new(
                     Box::new(cassandra::Cassandra::open(&config)?),
@@ -51,10 +51,15 @@ pub(super) fn opener(
 
 type LettersOpener = Box<dyn Fn() -> Result<Box<dyn Letters>, Error> + Send + Sync>;
 
-fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str) -> LettersOpener {
+fn letters(
+    args: &Args,
+    found: &Found,
+    origin: dead_letter::Origin,
+    topic: &str,
+) -> Result<LettersOpener, config::Error> {
     let brokers = found.file.kafka.brokers.clone();
-    let (topic, properties) = (topic.to_owned(), found.file.kafka.properties.clone());
-    match (&args.sink, &args.source) {
+    let topic = topic.to_owned();
+    Ok(match (&args.sink, &args.source) {
         _ if found.file.dead_letters == DeadLetters::Off => {
             tracing::info!("dead letters are off: rejected messages count as left out");
             Box::new(|| Ok(Box::new(dead_letter::Off)))
@@ -68,28 +73,34 @@ fn letters(args: &Args, found: &Found, origin: dead_letter::Origin, topic: &str)
                 )?))
             })
         }
-        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => Box::new(move || {
-            let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
-            Ok(Box::new(topic))
-        }),
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => {
+            let properties = found.file.kafka.client(found.folder.as_deref())?;
+            Box::new(move || {
+                let topic =
+                    dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
+                Ok(Box::new(topic))
+            })
+        }
         (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => Box::new(move || {
             Ok(Box::new(dead_letter::File::open(
                 Path::new("."),
                 origin.clone(),
             )?))
         }),
-    }
+    })
 }
 
 /// The Cassandra sink's configuration.
-pub(in crate::cli) fn cassandra_config(found: &Found) -> cassandra::Config {
+pub(in crate::cli) fn cassandra_config(found: &Found) -> Result<cassandra::Config, config::Error> {
     let section = &found.file.cassandra;
-    cassandra::Config {
+    let mut config = cassandra::Config {
         contact_points: section.contact_points.clone(),
         local_datacenter: section.local_datacenter.clone(),
         pipeline: Some(found.named.clone()),
         consistency: section.consistency,
         ttl: section.ttl,
         ..cassandra::Config::new(section.keyspace.clone())
-    }
+    };
+    section.enter(found.folder.as_deref(), &mut config)?;
+    Ok(config)
 }
