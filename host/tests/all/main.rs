@@ -21,4 +21,6 @@ mod produce;
 mod queries;
 mod samples;
 mod settings;
+#[cfg(feature = "secure-servers")]
+mod secure;
 mod tidy;

@@ -10,9 +10,11 @@ pub(crate) fn host() -> Command {
 }
 
 #[cfg(feature = "servers")]
-pub(crate) use servers::{cassandra, kafka, unique, wait_until};
+pub(crate) use servers::{cassandra, kafka};
+#[cfg(any(feature = "servers", feature = "secure-servers"))]
+pub(crate) use servers::{unique, wait_until};
 
-#[cfg(feature = "servers")]
+#[cfg(any(feature = "servers", feature = "secure-servers"))]
 mod servers {
     use std::time::{Duration, Instant};
 
@@ -35,11 +37,13 @@ mod servers {
     }
 
     /// The real Kafka of `services/`.
+    #[cfg(feature = "servers")]
     pub(crate) fn kafka() -> String {
         std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".to_owned())
     }
 
     /// The real Cassandra of `services/`.
+    #[cfg(feature = "servers")]
     pub(crate) fn cassandra() -> String {
         std::env::var("SLUICE_TEST_CASSANDRA").unwrap_or_else(|_| "127.0.0.1:9042".to_owned())
     }
