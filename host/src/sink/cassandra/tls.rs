@@ -114,3 +114,6 @@ fn private_key(path: &Path, password: Option<&SecretString>) -> Result<PKey<Priv
         password.as_bytes(),
     )?)
 }
+
+#[cfg(test)]
+mod tests;
