@@ -21,10 +21,13 @@ pub struct KafkaSecurity {
     /// Whether TLS is spoken; so it is, if anything below is given that only TLS needs.
     pub tls: Option<bool>,
     /// The authorities that sign the brokers' certificates, as PEM; the system's, if not given.
+    #[schemars(extend("x-reads" = "path"))]
     pub ca: Option<PathBuf>,
     /// Our certificate, as PEM.
+    #[schemars(extend("x-reads" = "path"))]
     pub certificate: Option<PathBuf>,
     /// Its key, as PEM.
+    #[schemars(extend("x-reads" = "path"))]
     pub key: Option<PathBuf>,
     /// What the key is locked with.
     #[schemars(with = "Option<String>", extend("x-reads" = "secret"))]
@@ -69,10 +72,13 @@ impl Mechanism {
 #[serde(deny_unknown_fields)]
 pub struct CassandraTls {
     /// The authorities that sign the nodes' certificates, as PEM; the system's, if not given.
+    #[schemars(extend("x-reads" = "path"))]
     pub ca: Option<PathBuf>,
     /// Our certificate, as PEM.
+    #[schemars(extend("x-reads" = "path"))]
     pub certificate: Option<PathBuf>,
     /// Its key, as PEM.
+    #[schemars(extend("x-reads" = "path"))]
     pub key: Option<PathBuf>,
     /// What the key is locked with.
     #[schemars(with = "Option<String>", extend("x-reads" = "secret"))]

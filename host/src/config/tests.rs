@@ -195,8 +195,8 @@ fn secrets_are_never_shown() {
         shown.contains("\"ada\"") && shown.contains("api_token"),
         "{shown}"
     );
-    let file = document.file().unwrap();
-    let mut told = vec![shown, format!("{document:?}"), format!("{file:?}")];
+    let refused = document.file().err().map(|error| error.to_string());
+    let mut told = vec![shown, format!("{document:?}"), refused.unwrap()];
     let wrong = [
         "'sasl.password' = 'hunter2'\n",
         "[cassandra.x]\npassword = 'hunter2'\n",
