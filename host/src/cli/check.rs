@@ -18,6 +18,7 @@ use clap::Parser;
 use self::asked::{beside, late, wait};
 use self::local::Local;
 use self::report::{Finding, Report};
+use super::run::assemble::sink::cassandra_config;
 use super::run::assemble::{self, SinkKind, own_name};
 use super::settings::Settings;
 use super::{exit, run};

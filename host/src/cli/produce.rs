@@ -1,7 +1,7 @@
 //! `host produce`: a pipeline's sample messages, to a real broker.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 

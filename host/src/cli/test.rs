@@ -91,16 +91,14 @@ fn trial(found: &Found, samples: &Path) -> anyhow::Result<String> {
         schema: &found.schema("`host test`")?.text,
         samples: &bytes,
     };
-    trial.run().map_err(|error| match error {
-        Error::Split {
-            ref whole,
-            ref split,
-            ..
-        } => {
-            let shown = difference(("all at once", whole), ("a few at a time", split));
-            anyhow::Error::new(error).context(shown)
-        }
-        other => anyhow::Error::new(other).context(samples.display().to_string()),
+    trial.run().map_err(|error| {
+        let about = match &error {
+            Error::Split { whole, split, .. } => {
+                difference(("all at once", whole), ("a few at a time", split))
+            }
+            Error::Empty | Error::Plugin(_) | Error::Sink(_) => samples.display().to_string(),
+        };
+        anyhow::Error::new(error).context(about)
     })
 }
 

@@ -5,8 +5,8 @@ mod render;
 pub(super) use render::{render, render_torn};
 
 use super::document::Path;
-use super::reads;
 use super::schema::{Kind, Shape};
+use super::{reads, security};
 use crate::nearest::did_you_mean;
 
 /// One thing that is wrong.
@@ -164,7 +164,14 @@ impl Search {
                 Some(help.trim_start_matches("; ").to_owned()),
             );
         }
-        if let Some(reads) = shape.reads() {
+        // librdkafka's properties have no shapes of their own.
+        let is_secret = match &self.path[..] {
+            [kafka, properties, name] if kafka == "kafka" && properties == "properties" => {
+                security::is_secret(name)
+            }
+            _ => false,
+        };
+        if let Some(reads) = shape.reads().or(is_secret.then_some("secret")) {
             self.reads(reads, text);
         }
     }

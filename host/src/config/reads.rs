@@ -35,9 +35,10 @@ fn address(text: &str) -> Result<(), String> {
     }
 }
 
-/// Words by which a key's name tells that its value is a secret.
-const SECRETS: [&str; 6] = [
-    "password",
+/// Words, or what a slip of the finger leaves of them, by which a key's name tells that its value is a secret.
+const SECRETS: [&str; 7] = [
+    "passw",
+    "pwd",
     "passphrase",
     "secret",
     "token",

@@ -113,6 +113,11 @@ const SECRETS: &[&str] = &[
     "sasl.oauthbearer.config",
 ];
 
+/// Whether a property of librdkafka is a secret.
+pub(super) fn is_secret(property: &str) -> bool {
+    SECRETS.contains(&property)
+}
+
 impl Properties {
     /// Each with its value, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Property)> {
@@ -147,7 +152,7 @@ impl<'de> Visitor<'de> for ReadProperties {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Properties, A::Error> {
         let mut properties = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
-            let property = if SECRETS.contains(&name.as_str()) {
+            let property = if is_secret(&name) {
                 Property::Secret(map.next_value()?)
             } else {
                 Property::Plain(map.next_value()?)

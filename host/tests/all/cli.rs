@@ -148,7 +148,11 @@ fn a_configuration_tells_where_it_comes_from() {
         let mut host = host();
         host.current_dir(folder.path()).args(arguments);
         host.env("SLUICE_BATCH__INTERVAL", "5s");
-        host.env("SLUICE_KAFKA__PROPERTIES__SASL.PASSWORD", "hunter2");
+        host.env(
+            "SLUICE_KAFKA__PROPERTIES__SASL.PASSWORD",
+            "env:KAFKA_PASSWORD",
+        );
+        host.env("KAFKA_PASSWORD", "hunter2");
         let output = host.output().expect("the binary runs");
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)

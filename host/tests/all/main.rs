@@ -20,7 +20,7 @@ mod newcomer;
 mod produce;
 mod queries;
 mod samples;
-mod settings;
 #[cfg(feature = "secure-servers")]
 mod secure;
+mod settings;
 mod tidy;
