@@ -148,10 +148,14 @@ class Expected:
         found = (("lost", lost), ("extra", extra), ("wrong", wrong))
         return [_told(kind, "dead letters", letters) for kind, letters in found if letters]
 
-    def compare_counts(self, counts):
-        """What is wrong with what a run says of itself: in, written, filtered, dead letters, pending, rows."""
+    def compare_counts(self, counts, reasons):
+        """What is wrong with what a run says of itself: in, written, filtered, dead letters, pending, rows;
+        and how many messages were filtered for each reason."""
         meant = (self.messages, self.written, self.filtered.total(), len(self.rejected), 0, self.row_writes)
-        return [] if counts == meant else [f"conservation: the host says {counts}, it is {meant}"]
+        wrong = [] if counts == meant else [f"conservation: the host says {counts}, it is {meant}"]
+        if reasons != self.filtered:
+            wrong.append(f"filtered: the host says {reasons}, it is {dict(self.filtered)}")
+        return wrong
 
 
 def _check(table, cells):

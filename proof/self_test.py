@@ -64,10 +64,12 @@ def faults(meant):
     for fault, letters in _letter_faults(right):
         yield f"letters: {fault}", bool(meant.compare_letters(letters))
     right = (meant.messages, meant.written, meant.filtered.total(), len(meant.rejected), 0, meant.row_writes)
-    yield "counts without a fault", not meant.compare_counts(right)
+    reasons = dict(meant.filtered)
+    yield "counts without a fault", not meant.compare_counts(right, reasons)
+    yield "another reason", bool(meant.compare_counts(right, {"reason" + code: count for code, count in reasons.items()}))
     for at in range(len(right)):
         off = tuple(count + (place == at) for place, count in enumerate(right))
-        yield f"count {at} off by one", bool(meant.compare_counts(off))
+        yield f"count {at} off by one", bool(meant.compare_counts(off, reasons))
 
 
 def _row(table, key, written, cells):

@@ -206,6 +206,9 @@ impl Show {
         let sink = format!("sqlite:{}", self.args.dir.display());
         let sink = quoted(&sink);
         println!("\n{}", totals.conservation());
+        if let Some(reasons) = totals.reasons() {
+            println!("{reasons}");
+        }
         println!("{}. Look at them:", rows(&self.counts()?, totals.rows));
         println!("  {host} query {pipeline} --list");
         println!("  {host} query {pipeline} {SAMPLE} --sink {sink}");

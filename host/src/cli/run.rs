@@ -98,16 +98,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Prints the conservation line, where it does not disturb a program that reads JSON.
+/// Prints the conservation line, and why messages were left out, where it does not disturb a program that reads JSON.
 fn tell_totals(progress: &Progress, began: Instant, format: Format) -> anyhow::Result<()> {
     use std::io::Write;
     let totals = progress.totals();
     let seconds = began.elapsed().as_secs_f64();
-    let line = format!(
+    let mut line = format!(
         "{} ({} rows, {seconds:.1} s)",
         totals.conservation(),
         grouped(totals.rows)
     );
+    if let Some(reasons) = totals.reasons() {
+        line += &format!("\n{reasons}");
+    }
     match format {
         Format::Json => writeln!(std::io::stderr(), "{line}"),
         Format::Text | Format::Quiet => writeln!(std::io::stdout(), "{line}"),

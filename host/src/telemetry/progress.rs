@@ -62,6 +62,14 @@ impl Totals {
         )
     }
 
+    /// Why messages were left out, in one line; `None`, if none were.
+    pub fn reasons(&self) -> Option<String> {
+        let each = self.filtered.iter();
+        let each = each.map(|(code, messages)| format!("{code} {}", grouped(*messages)));
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| format!("filtered: {}", each.join(", ")))
+    }
+
     fn add(&mut self, report: &Report) {
         match report {
             Report::Ready => {}
@@ -193,6 +201,10 @@ impl Progress {
                 .iter()
                 .map(|(_, messages)| messages)
                 .sum::<usize>();
+        let filtered = done.filtered.iter();
+        let filtered: BTreeMap<&str, usize> = filtered
+            .map(|(code, messages)| (&**code, *messages))
+            .collect();
         let [fetch, transform, write] = done.phases;
         let whole = fetch + transform + write;
         let millis = |duration: Duration| duration.as_secs_f64() * 1_000.0;
@@ -217,7 +229,11 @@ impl Progress {
                 "endOffset": offsets(&|span| span.end),
                 "numInputRows": input,
             }],
-            "sink": { "numOutputRows": done.rows, "deadLetters": done.dead_letters },
+            "sink": {
+                "numOutputRows": done.rows,
+                "deadLetters": done.dead_letters,
+                "filtered": filtered,
+            },
         });
         // A reader that went away does not stop the pipeline.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
