@@ -117,6 +117,8 @@ def instant(text):
     found = TIME.fullmatch(text)
     if not found:
         return None
+    if found[4] is None:
+        return None  # a date alone is no moment
     year, month, day = map(int, found.group(1, 2, 3))
     try:
         date = datetime.date(year + ERA_YEARS, month, day) if year < ERA_YEARS else datetime.date(year, month, day)

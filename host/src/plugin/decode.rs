@@ -15,6 +15,9 @@ use super::description::Field;
 use cell::{push_number, push_text};
 use json::{Fault, Parser, Token};
 
+/// What is said to whoever writes times in another form.
+const TIMES: &str = " (say 2026-03-02T16:05:01Z, 2026-03-02 16:05, or milliseconds since 1970)";
+
 /// Values of many messages in one block, as `packed` of `wit/plugin.wit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Column {
@@ -183,7 +186,13 @@ impl Decoder {
                     ));
                 }
                 State::Wrong(found) => {
-                    let reason = format!("`{name}` is {found}, which is no {}", kind.name());
+                    let forms = if *kind == CqlType::Timestamp {
+                        TIMES
+                    } else {
+                        ""
+                    };
+                    let kind = kind.name();
+                    let reason = format!("`{name}` is {found}, which is no {kind}{forms}");
                     return Err(refusal("wrong_type", &reason));
                 }
                 State::Orphan => {

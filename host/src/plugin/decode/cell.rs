@@ -4,6 +4,9 @@ use crate::row::{CqlType, text};
 
 use super::json::{Fault, Number, Parser, Text};
 
+/// How long a date without its clock is.
+const DATE_LEN: usize = "2026-03-02".len();
+
 /// Appends a number as a cell; `false` if it is none of the type.
 pub(super) fn push_number(kind: CqlType, number: &Number<'_>, cell: &mut Vec<u8>) -> bool {
     let pushed = match kind {
@@ -46,8 +49,9 @@ pub(super) fn push_text(
             cell.extend_from_slice(text.as_bytes());
             true
         }
-        // Not as `text::parse` has it: there a number is a timestamp too.
-        CqlType::Timestamp => match text::timestamp(text) {
+        // Not as `text::parse` has it: there a number is a timestamp too, and so is a date alone. A
+        // message has a moment in mind, and one without its clock has lost a part.
+        CqlType::Timestamp => match text::timestamp(text).filter(|_| text.len() > DATE_LEN) {
             Some(millis) => {
                 cell.extend(millis.to_be_bytes());
                 true
