@@ -5,6 +5,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use rdkafka::error::KafkaError;
+
+/// Why librdkafka refuses its settings, without their values: one may be a secret.
+pub fn refused_setting(error: &KafkaError) -> String {
+    if let KafkaError::ClientConfig(_, reason, name, _) = error {
+        return format!("`{name}`: {reason}");
+    }
+    error.to_string()
+}
+
 /// A refusal that was recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -226,6 +236,22 @@ mod tests {
         );
         assert_eq!(refusal("Connection refused (os error 111)"), None);
         assert_eq!(explain("Connection refused"), "Connection refused");
+    }
+
+    #[test]
+    fn a_refused_setting_is_told_without_its_value() {
+        let mut settings = rdkafka::config::ClientConfig::new();
+        for name in [
+            "no.such.setting",
+            "ssl.keystore.password",
+            "message.max.bytes",
+        ] {
+            settings.set(name, "hunter2");
+        }
+        let error = settings.create_native_config().map(drop).unwrap_err();
+        assert!(error.to_string().contains("hunter2"), "{error}");
+        let told = refused_setting(&error);
+        assert!(!told.contains("hunter2") && told.contains('`'), "{told}");
     }
 
     #[test]

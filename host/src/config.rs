@@ -14,6 +14,7 @@ mod secret;
 mod security;
 mod settings;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use document::{Document, Flag};
@@ -114,6 +115,12 @@ pub enum Error {
     /// Flags or settings that cannot be.
     #[error("{0}")]
     Setting(String),
+}
+
+/// The environment. What is no text is taken as far as it can be read.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 /// The log's filter: `SLUICE_LOG`, else the verb's own.

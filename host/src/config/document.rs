@@ -92,7 +92,8 @@ impl Document {
             return Err(document.torn(&errors));
         }
         document.table = text.parse().map_err(|error| document.torn(&[error]))?;
-        for (variable, value) in variables {
+        // By name: a section goes before its keys, however the environment is ordered.
+        for (variable, value) in variables.collect::<BTreeMap<_, _>>() {
             document.put_variable(&variable, &value);
         }
         for flag in flags {

@@ -22,8 +22,10 @@ use crate::{plugin, produce, source};
 #[schemars(title = "pipeline.toml")]
 pub struct File {
     /// The pipeline's name.
+    #[schemars(extend("x-reads" = "name"))]
     pub name: String,
     /// The topic it reads.
+    #[schemars(extend("x-reads" = "name"))]
     pub topic: String,
     /// Where its tables' schema is; `schema.cql` beside this file, if not given.
     #[schemars(extend("x-reads" = "path"))]
@@ -79,7 +81,7 @@ impl File {
     /// # Errors
     /// [`Error::Faults`], pointing at the places.
     pub fn read(name: &str, text: &str, flags: &[Flag]) -> Result<(Self, Document), Error> {
-        let document = Document::read(name, text, std::env::vars(), flags)?;
+        let document = Document::read(name, text, super::variables(), flags)?;
         Ok((document.file()?, document))
     }
 }
@@ -160,6 +162,7 @@ pub struct KafkaSection {
     #[schemars(extend("x-reads" = "addresses"))]
     pub brokers: String,
     /// The consumer group.
+    #[schemars(extend("x-reads" = "name"))]
     pub group: String,
     /// Properties of librdkafka, but those that the host owns.
     #[schemars(with = "BTreeMap<String, String>")]
@@ -197,6 +200,7 @@ pub struct CassandraSection {
     /// How TLS is spoken; not at all, if not given.
     pub tls: Option<CassandraTls>,
     /// The keyspace of the pipeline's tables.
+    #[schemars(extend("x-reads" = "keyspace"))]
     pub keyspace: String,
     /// How many replicas must acknowledge a row, as CQL names it; `local_quorum`, or `local_one`
     /// where there is one replica, if not given.

@@ -1,6 +1,8 @@
 //! What a text must read as, where not any text will do: `x-reads` in the schema.
 
+use super::secret::Reference;
 use crate::produce;
+use crate::sink;
 use crate::sink::cassandra::Consistency;
 
 /// Checks a text; says what is wrong with it.
@@ -12,6 +14,8 @@ pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
         "addresses" => text.split(',').try_for_each(address),
         "consistency" => text.parse::<Consistency>().map(drop),
         "value" => produce::Value::try_from(text.to_owned()).map(drop),
+        "name" if text.trim().is_empty() => Err("there is nothing in it: say a name".to_owned()),
+        "keyspace" => sink::schema::check_name("keyspace", text).map_err(|error| error.to_string()),
         "path" if text.is_empty() => Err("an empty path leads nowhere".to_owned()),
         // What it says is not shown: it may be the secret itself.
         "secret" if !is_reference(text) => Err("a secret stands elsewhere: say `env:NAME` for a \
@@ -23,7 +27,7 @@ pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
 
 /// Whether a text says where a secret is, and is not the secret.
 pub(super) fn is_reference(text: &str) -> bool {
-    text.starts_with("env:") || text.starts_with("file:")
+    Reference::try_from(serde_json::Value::from(text)).is_ok()
 }
 
 fn address(text: &str) -> Result<(), String> {
@@ -76,6 +80,8 @@ mod tests {
             ("consistency", "one"),
             ("value", "1..10"),
             ("path", "a"),
+            ("name", "a"),
+            ("keyspace", "a_1"),
             ("secret", "env:A"),
             ("secret", "file:a"),
         ];
@@ -83,6 +89,9 @@ mod tests {
             assert_eq!(check(reads, text), Ok(()), "{reads} {text}");
         }
         let bad = [
+            ("name", " "),
+            ("keyspace", "a-b"),
+            ("keyspace", ""),
             ("duration", "soon"),
             ("duration", "30"),
             ("addresses", "localhost"),

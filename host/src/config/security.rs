@@ -225,11 +225,21 @@ impl KafkaSecurity {
     fn properties(&self, folder: &Path) -> Result<BTreeMap<&'static str, SecretString>, Error> {
         let wrong = |reason: &str| Error::Setting(format!("[kafka.security]: {reason}"));
         let mut properties = BTreeMap::new();
-        let needs_tls = self.ca.is_some() || self.certificate.is_some() || self.key.is_some();
+        let needs_tls = self.ca.is_some()
+            || self.certificate.is_some()
+            || self.key.is_some()
+            || self.key_password.is_some()
+            || self.verify_hostname.is_some();
         if self.tls == Some(false) && needs_tls {
             return Err(wrong("`tls = false`, but certificates are given"));
         }
         let is_tls = self.tls.unwrap_or(needs_tls);
+        if self.mechanism == Some(Mechanism::Plain) && !is_tls && self.tls.is_none() {
+            return Err(wrong(
+                "`mechanism = \"PLAIN\"` sends the password as it is: say `tls = true`, or `tls = false` \
+                 if that is meant",
+            ));
+        }
         if is_tls {
             let said = Said {
                 section: "kafka.security",

@@ -27,6 +27,17 @@ fn setting(document: &Document, key: &str) -> (String, String) {
     (value, setting.origin)
 }
 
+/// A section and a key of it: the key stands over the section, whichever is set first.
+#[test]
+fn the_order_of_the_environment_does_not_matter() {
+    let section = ("SLUICE_PLUGIN__CONFIG", "{ strict = true }");
+    let key = ("SLUICE_PLUGIN__CONFIG__STRICT", "false");
+    for variables in [[section, key], [key, section]] {
+        let document = read(SMALL, &variables, &[]).unwrap();
+        assert_eq!(setting(&document, "plugin.config.strict").0, "false");
+    }
+}
+
 /// Flags stand over the environment, which stands over the file, which stands over defaults.
 #[test]
 fn the_higher_layer_holds() {
@@ -35,7 +46,7 @@ fn the_higher_layer_holds() {
         ("SLUICE_KAFKA__BROKERS", "env:1"),
         ("SLUICE_BATCH__MESSAGES_MAX", "17"),
         ("SLUICE_CASSANDRA__CONTACT_POINTS", "a:1, b:2"),
-        ("SLUICE_CASSANDRA__KEYSPACE", "7"),
+        ("SLUICE_KAFKA__GROUP", "7"),
         ("SLUICE_LOOKUPS__S__HEADER", "false"),
         ("SLUICE_LOOKUPS__S__PATH", "/s.csv"),
         ("SLUICE_PLUGIN__CONFIG", "{ strict = true }"),
@@ -72,12 +83,7 @@ fn the_higher_layer_holds() {
         "17",
         "SLUICE_BATCH__MESSAGES_MAX",
     );
-    check(
-        env,
-        "cassandra.keyspace",
-        "\"7\"",
-        "SLUICE_CASSANDRA__KEYSPACE",
-    );
+    check(env, "kafka.group", "\"7\"", "SLUICE_KAFKA__GROUP");
     check(env, "plugin.config.strict", "true", "SLUICE_PLUGIN__CONFIG");
     let points = "SLUICE_CASSANDRA__CONTACT_POINTS";
     check(env, "cassandra.contact_points", "[\"a:1\",\"b:2\"]", points);
@@ -96,7 +102,7 @@ fn the_higher_layer_holds() {
     );
     let file = check(flag, "kafka.brokers", "\"flag:1\"", "--brokers");
     assert_eq!(file.kafka.brokers, "flag:1");
-    assert_eq!(file.kafka.group, "sluice-a");
+    assert_eq!(file.kafka.group, "7");
     assert_eq!(file.cassandra.contact_points, ["a:1", "b:2"]);
     assert!(!file.lookups["s"].header);
 }
@@ -202,6 +208,8 @@ fn secrets_are_never_shown() {
         "'sasl.password' = 'hunter2'\n",
         "[kafka.properties]\n'sasl.password' = 'hunter2'\n",
         "passwort = 'hunter2'\n",
+        "'sasl.password' : 'hunter2'\n",
+        "password 'hunter2'\n",
         "[cassandra.x]\npassword = 'hunter2'\n",
         "[cassandra.x]\npassword = '''\nhunter2'''\n",
         "x = 1\n[kafka]\nproperties = { 'sasl.password' = 'hunter2', x = 1 }\n",

@@ -83,7 +83,7 @@ impl Delivery {
         let settings = settings(description, plan);
         let producer: BaseProducer<Tally> = settings
             .create_with_context(Tally::default())
-            .map_err(|error| Error::Settings(error.into()))?;
+            .map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
         let partitions = match partitions(&producer, plan)? {
             Some(partitions) => partitions,
             None => make_topic(&producer, &settings, plan)?,
@@ -287,7 +287,7 @@ fn make_topic(
     };
     let admin: AdminClient<DefaultClientContext> = settings
         .create()
-        .map_err(|error| Error::Settings(error.into()))?;
+        .map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
     let replicas = TopicReplication::Fixed(REPLICAS_DEFAULT);
     let topic = NewTopic::new(&plan.topic, plan.partitions, replicas);
     let options = AdminOptions::new().operation_timeout(Some(ASK_WAIT_MAX));

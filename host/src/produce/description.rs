@@ -15,6 +15,7 @@ pub struct Description {
     /// How many names are made up.
     pub people: usize,
     /// One more name, which stays the same.
+    #[schemars(extend("x-reads" = "name"))]
     pub me: String,
     /// Whose message is next.
     #[serde(default)]

@@ -31,6 +31,7 @@ pub use self::meta::Meta;
 use self::native::Inbox;
 use self::start::Settled;
 pub use self::start::Start;
+use crate::access;
 use crate::checkpoint;
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Taken};
@@ -111,7 +112,7 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
     }
     let consumer: Consumer = settings::member(config)?
         .create_with_context(Group::new(&config.topic, &config.member))
-        .map_err(|error| Error::Settings(error.into()))?;
+        .map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
     consumer
         .subscribe(&[&config.topic])
         .map_err(|error| Error::Settings(error.into()))?;

@@ -82,9 +82,9 @@ fn masked(document: &Document) -> String {
     let is_torn = document.table.is_empty();
     let mut start = 0;
     for line in document.text.split_inclusive('\n').filter(|_| is_torn) {
-        let equals = secret_in(line).and_then(|end| Some(end + line[end..].find('=')?));
-        if let Some(equals) = equals {
-            blank(&mut text[start + equals + 1..start + line.len()]);
+        if let Some(end) = secret_in(line) {
+            let value = line[end..].find('=').map_or(end, |equals| end + equals + 1);
+            blank(&mut text[start + value..start + line.len()]);
         }
         start += line.len();
     }

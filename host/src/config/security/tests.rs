@@ -55,6 +55,11 @@ fn a_section_becomes_properties() {
     };
     check("", &[]);
     check("[kafka.security]\ntls = false", &[]);
+    // Whatever only TLS needs asks for TLS.
+    check(
+        "[kafka.security]\nca = 'ca.pem'\nverify_hostname = true",
+        &[("security.protocol", "ssl"), ("ssl.ca.location", "ca.pem")],
+    );
     check(
         "[kafka.security]\nca = 'ca.pem'\nverify_hostname = false",
         &[
@@ -64,7 +69,7 @@ fn a_section_becomes_properties() {
         ],
     );
     check(
-        "[kafka.security]\nmechanism = 'PLAIN'\nusername = 'u'\npassword = 'file:word'",
+        "[kafka.security]\ntls = false\nmechanism = 'PLAIN'\nusername = 'u'\npassword = 'file:word'",
         &[
             ("sasl.mechanism", "PLAIN"),
             ("sasl.password", SECRET),
@@ -118,18 +123,26 @@ fn what_cannot_be_is_told() {
         &["sasl.password", "env:NAME"],
     );
     check(
-        &format!("{login}password = 'file:none'"),
+        &format!("{login}tls = false\npassword = 'file:none'"),
         &["[kafka.security] password = \"file:none\"", "No such file"],
     );
     check(
-        &format!("{login}password = 'env:SLUICE_NO_SUCH_VARIABLE'"),
+        &format!("{login}tls = false\npassword = 'env:SLUICE_NO_SUCH_VARIABLE'"),
         &[
             "[kafka.security] password",
             "SLUICE_NO_SUCH_VARIABLE",
             "not set",
         ],
     );
-    check(login, &["`mechanism`, `username` and `password`"]);
+    check(login, &["`tls = true`"]);
+    check(
+        &format!("{login}tls = true"),
+        &["`mechanism`, `username` and `password`"],
+    );
+    check(
+        &format!("{login}tls = false\nverify_hostname = true"),
+        &["`tls = false`"],
+    );
     check(
         "[kafka.security]\nca = 'none.pem'",
         &["ca = ", "none.pem", "No such file"],

@@ -18,6 +18,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Origin, headers};
+use crate::access;
 use crate::row::{Rejected, Transformed};
 use crate::sink::{Error, Letters};
 
@@ -158,7 +159,7 @@ impl Topic {
         let admin: AdminClient<DefaultClientContext> = self
             .client
             .create()
-            .map_err(|fault| error(fault.to_string()))?;
+            .map_err(|fault| error(access::refused_setting(&fault)))?;
         let topic = NewTopic::new(&self.topic, -1, TopicReplication::Fixed(-1))
             .set("retention.ms", "-1")
             .set("max.message.bytes", LETTER_BYTES_MAX);

@@ -25,7 +25,7 @@ const LISTEN: Duration = Duration::from_millis(20);
 /// The setting that it refuses, or that is not the user's.
 pub fn verify(config: &Config) -> Result<(), Error> {
     let settings = settings::client(config)?.create_native_config();
-    settings.map_err(|error| Error::Settings(error.into()))?;
+    settings.map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
     Ok(())
 }
 
@@ -169,7 +169,7 @@ fn client(settings: &ClientConfig) -> Result<BaseConsumer<Listener>, Error> {
     settings.set_log_level(RDKafkaLogLevel::Info);
     settings
         .create_with_context(Listener::default())
-        .map_err(|error| Error::Settings(error.into()))
+        .map_err(|error| Error::Settings(access::refused_setting(&error).into()))
 }
 
 /// What the brokers say of the topic, or why none does.

@@ -5,7 +5,7 @@ use super::{Finding, Tree, text};
 /// The libraries that belong to one room, and where they may occur.
 #[rustfmt::skip]
 const LIBRARIES: &[(&[&str], &[&str])] = &[
-    (&["rdkafka"], &["source/kafka", "sink/dead_letter", "checkpoint/kafka", "embedded", "produce"]),
+    (&["rdkafka"], &["access", "source/kafka", "sink/dead_letter", "checkpoint/kafka", "embedded", "produce"]),
     (&["scylla"], &["sink", "checkpoint/cassandra"]),
     (&["openssl"], &["sink/cassandra"]),
     (&["openssl_probe"], &["config"]),
