@@ -46,6 +46,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Gives the cells of a list's or lookup's column.
 pub type Lists<'a> = dyn Fn(&str, &str) -> Result<Vec<String>, BoxError> + 'a;
 
+/// Shows a message; whether to go on.
+pub type Each = fn(&[u8]) -> std::io::Result<bool>;
+
 /// How many messages go where, and how fast.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -76,7 +79,7 @@ pub struct Plan {
     /// More of librdkafka's settings; passwords are among them.
     pub properties: BTreeMap<String, SecretString>,
     /// Is shown each message, and says whether to go on.
-    pub each: Option<fn(&[u8]) -> bool>,
+    pub each: Option<Each>,
 }
 
 impl Default for Plan {
@@ -153,6 +156,9 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// Messages cannot be shown.
+    #[error("messages cannot be shown: {0}")]
+    Shown(std::io::Error),
     /// A setting that librdkafka refuses.
     #[error("Kafka's settings: {0}")]
     Settings(BoxError),
@@ -164,7 +170,7 @@ impl Error {
         match self {
             Self::Broker { .. } => true,
             Self::Refused { reason, .. } => !access::is_final(reason),
-            Self::Topic { .. } | Self::List { .. } | Self::Settings(_) => false,
+            Self::Topic { .. } | Self::List { .. } | Self::Shown(_) | Self::Settings(_) => false,
         }
     }
 }
@@ -203,7 +209,8 @@ pub fn run(
         } else {
             writer.good(sent)
         };
-        if plan.each.is_some_and(|each| !each(message.value)) {
+        let goes_on = plan.each.map_or(Ok(true), |each| each(message.value));
+        if !goes_on.map_err(Error::Shown)? {
             break;
         }
         report.bad += u64::from(is_bad);
@@ -243,6 +250,9 @@ fn wait_until(due: Instant, stop: &AtomicBool, delivery: &Delivery) -> Result<bo
     }
 }
 
+/// So long that nobody waits for it, and a clock can be that late.
+const LONG: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// When each message is due, counted from the first.
 struct Pace {
     total: Option<u64>,
@@ -275,9 +285,13 @@ impl Pace {
     fn due(&self, index: u64) -> Duration {
         match self.step {
             Step::AtOnce => Duration::ZERO,
-            Step::Rate(rate) => Duration::from_secs_f64(index as f64 / rate),
+            Step::Rate(rate) => {
+                let due = Duration::try_from_secs_f64(index as f64 / rate);
+                due.map_or(LONG, |due| due.min(LONG))
+            }
             Step::Bursts { size, every } => {
-                every.saturating_mul(u32::try_from(index / size.max(1)).unwrap_or(u32::MAX))
+                let bursts = u32::try_from(index / size.max(1)).unwrap_or(u32::MAX);
+                every.saturating_mul(bursts).min(LONG)
             }
         }
     }

@@ -194,6 +194,16 @@ pub enum Error {
     Store(#[from] sink::Error),
 }
 
+impl Error {
+    /// Whether whoever asks mistyped something.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Unknown { .. } | Self::Parameter { .. } => true,
+            Self::File { .. } | Self::Store(_) => false,
+        }
+    }
+}
+
 /// Reads `queries.cql`.
 ///
 /// # Errors
@@ -248,6 +258,10 @@ fn query(head: &[&str], text: &str) -> Result<Query, String> {
     });
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
     let tokens = token::tokens(text).map_err(|_| "a quote or comment does not end")?;
+    // Who asks must not change or drop anything, whatever the file says.
+    if !tokens.first().is_some_and(|first| first.is("SELECT")) {
+        return Err("a query begins with SELECT".to_owned());
+    }
     let used: Vec<_> = tokens
         .iter()
         .filter(|token| token.kind == token::Kind::Parameter)

@@ -1,4 +1,4 @@
-//! `host check`: whether a pipeline would run, before it is run. Nothing is written anywhere.
+//! `host check`: whether a pipeline would run, before it is run. Nothing is changed.
 
 mod asked;
 mod kafka;

@@ -40,18 +40,17 @@ struct Show {
 ///
 /// # Errors
 /// If there is no such pipeline, or its configuration is not as it must be.
-#[expect(clippy::print_stdout, reason = "the verb is there to be read")]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Schema => print!("{}", config::schema()),
+        Action::Schema => super::show(&config::schema())?,
         Action::Show(show) => {
             let flags = show.settings.flags();
             let found = config::find(&show.pipeline, show.config.as_deref(), &flags, own_name)?;
             let settings = found.document.settings();
             if show.json {
-                println!("{}", serde_json::to_string_pretty(&settings)?);
+                super::show(&(serde_json::to_string_pretty(&settings)? + "\n"))?;
             } else {
-                print!("{}", table(&found, &settings));
+                super::show(&table(&found, &settings))?;
             }
         }
     }

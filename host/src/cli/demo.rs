@@ -23,7 +23,7 @@ use crate::config::{self, Found};
 use crate::embedded::Broker;
 use crate::query::Query;
 use crate::sink::schema::token::quote;
-use crate::sink::schema::{Schema, Table};
+use crate::sink::schema::{Schema, Table, check_name};
 use crate::sink::sqlite;
 use crate::sink::value::Value;
 use crate::telemetry::{Format, Progress, Totals, grouped};
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// Messages a second; 0 = as fast as it goes
-    #[arg(long, value_name = "N", default_value_t = 2_000.0)]
+    #[arg(long, value_name = "N", default_value_t = 2_000.0, value_parser = super::produce::rate)]
     pub rate: f64,
     /// Where the rows go; what an earlier demo left there is replaced
     #[arg(long, value_name = "DIR", default_value = "sluice-demo")]
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = &show.found.file;
     clear(&args.dir, &file.cassandra.keyspace)?;
     let broker = Broker::start(&file.topic, PARTITIONS)?;
-    show.greet();
+    show.greet()?;
     let typed = pipeline_args(args, &file.name, &broker.brokers());
     let assembled = assemble::assemble(&typed, &stop)?;
     let control = Arc::new(Control::new(stop.clone(), assembled.ends));
@@ -129,6 +129,8 @@ impl Show {
         })?;
         let me = &description(&found)?.me;
         let keyspace = found.file.cassandra.keyspace.clone();
+        // Files are cleared away by this name: it must not lead elsewhere.
+        check_name("keyspace", &keyspace)?;
         let example = found.file.demo.as_ref().map(|section| {
             Example::new(&section.query, me, &queries, &keyspace).map_err(|error| {
                 let query = &section.query;
@@ -148,33 +150,35 @@ impl Show {
         })
     }
 
-    #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
-    fn greet(&self) {
+    fn greet(&self) -> anyhow::Result<()> {
         let file = &self.found.file;
         let plugin = match &self.found.folder {
             None => format!("{}.wasm, carried in this binary", file.name),
             Some(folder) => format!("the plugin of {}", folder.display()),
         };
-        println!(
-            "sluice {}, the pipeline `{}`, embedded:",
+        super::show(&format!(
+            "sluice {}, the pipeline `{}`, embedded:\n  \
+               in   topic `{}` of an in-process Kafka broker; sample messages, some of them bad\n  \
+               by   {plugin}\n  \
+               out  SQLite, {}\n",
             env!("CARGO_PKG_VERSION"),
-            file.name
-        );
-        println!(
-            "  in   topic `{}` of an in-process Kafka broker; sample messages, some of them bad",
-            file.topic
-        );
-        println!("  by   {plugin}");
-        println!("  out  SQLite, {}", self.store.path().display());
+            file.name,
+            file.topic,
+            self.store.path().display()
+        ))
     }
 
-    #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
     fn first_rows(&self, after: Duration) {
-        println!("first rows after {:.1} s:", after.as_secs_f64());
-        match self.sample() {
-            Ok(rows) => println!("{}", rows.trim_end()),
-            // The work goes on, and the commands at the end show the rows.
-            Err(error) => tracing::warn!(%error, "the first rows cannot be shown"),
+        let shown = self.sample().and_then(|rows| {
+            let after = after.as_secs_f64();
+            super::show(&format!(
+                "first rows after {after:.1} s:\n{}\n",
+                rows.trim_end()
+            ))
+        });
+        // The work goes on, and the commands at the end show the rows.
+        if let Err(error) = shown {
+            tracing::warn!(%error, "the first rows cannot be shown");
         }
     }
 
@@ -196,7 +200,6 @@ impl Show {
         }
     }
 
-    #[expect(clippy::print_stdout, reason = "the demo is there to be read")]
     fn say_goodbye(
         &self,
         mine: Option<(Timestamp, Timestamp)>,
@@ -205,25 +208,24 @@ impl Show {
         let (host, pipeline) = (config::invocation(), quoted(&self.args.pipeline));
         let sink = format!("sqlite:{}", self.args.dir.display());
         let sink = quoted(&sink);
-        println!("\n{}", totals.conservation());
-        if let Some(reasons) = totals.reasons() {
-            println!("{reasons}");
-        }
-        println!("{}. Look at them:", rows(&self.counts()?, totals.rows));
-        println!("  {host} query {pipeline} --list");
-        println!("  {host} query {pipeline} {SAMPLE} --sink {sink}");
+        let mut lines = vec![String::new(), totals.conservation()];
+        lines.extend(totals.reasons());
+        lines.push(format!(
+            "{}. Look at them:",
+            rows(&self.counts()?, totals.rows)
+        ));
+        lines.push(format!("  {host} query {pipeline} --list"));
+        lines.push(format!("  {host} query {pipeline} {SAMPLE} --sink {sink}"));
         if let Some((example, times)) = self.example.as_ref().zip(mine) {
             let asked = example.line(times);
-            println!("  {host} query {pipeline} {asked} --sink {sink}");
+            lines.push(format!("  {host} query {pipeline} {asked} --sink {sink}"));
         }
         if totals.dead_letters > 0 {
-            println!("and at a message that was refused, with its reason:");
-            println!(
-                "  head -n 1 {}",
-                quoted(&self.args.dir.join(LETTERS).display().to_string())
-            );
+            let letters = self.args.dir.join(LETTERS).display().to_string();
+            lines.push("and at a message that was refused, with its reason:".to_owned());
+            lines.push(format!("  head -n 1 {}", quoted(&letters)));
         }
-        Ok(())
+        super::show(&(lines.join("\n") + "\n"))
     }
 
     /// How many rows each table has.
@@ -328,7 +330,9 @@ fn pipeline_args(args: &Args, name: &str, brokers: &str) -> run::Args {
         "--group",
         &group,
     ];
-    Line::parse_from(typed.into_iter().chain(["--sink", &sink])).args
+    let mut args = Line::parse_from(typed.into_iter().chain(["--sink", &sink])).args;
+    args.is_embedded = true;
+    args
 }
 
 /// Makes room for the demo's own files, and touches no others.

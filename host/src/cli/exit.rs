@@ -61,6 +61,13 @@ fn code(error: &anyhow::Error) -> u8 {
                 .is_some_and(produce::Error::is_transient)
             || matches!(cause.downcast_ref(), Some(worker::Error::Checkpoint(_)))
     });
+    let is_usage = causes().any(|cause| {
+        let asked = cause.downcast_ref::<query::Error>();
+        asked.is_some_and(query::Error::is_usage)
+    });
+    if is_usage {
+        return USAGE;
+    }
     match (is_config, is_temporary) {
         (true, _) => CONFIG,
         (false, true) => TEMPORARY,

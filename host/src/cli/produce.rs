@@ -44,8 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     me: Option<String>,
     /// How many names are made up
-    #[arg(long, value_name = "N")]
-    people: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    people: Option<u32>,
     /// How many messages are bad
     #[arg(long, value_name = "N", default_value_t = 0)]
     bad: u64,
@@ -70,7 +70,11 @@ pub struct Args {
     quiet: bool,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Messages a second.
+///
+/// # Errors
+/// If it is no number, or below 0.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     number(text, f64::MAX)
 }
 
@@ -106,7 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     progress.clear();
     let report = report?;
-    print(totals(&report, &plan.topic).as_bytes());
+    super::show(&(totals(&report, &plan.topic) + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -175,7 +179,7 @@ fn plan(args: &Args, found: &Found, description: &Description) -> anyhow::Result
         me: args.me.clone(),
         bad: args.bad,
         unknown_percent: args.unknown,
-        people: args.people,
+        people: args.people.map(|people| people as usize),
         keyed: args.keyed,
         compression: args.compression.clone(),
         properties: found.file.kafka.client(found.folder.as_deref())?,
@@ -184,8 +188,11 @@ fn plan(args: &Args, found: &Found, description: &Description) -> anyhow::Result
 }
 
 /// Whether whoever reads is still there: `head` goes when it has seen enough.
-fn print(message: &[u8]) -> bool {
-    writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(message)).is_ok()
+fn print(message: &[u8]) -> std::io::Result<bool> {
+    match writeln!(std::io::stdout(), "{}", String::from_utf8_lossy(message)) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
+    }
 }
 
 /// The cells of a column of a pipeline's list or lookup, of the file that is given for it, if one is.

@@ -92,6 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn list(pipeline: &str, queries: &[Query]) -> String {
+    let pipeline = shell_words::quote(pipeline);
     let invocation = config::invocation();
     let line = |query: &Query| {
         format!(

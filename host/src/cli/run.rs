@@ -51,6 +51,9 @@ pub struct Args {
     /// How progress is shown
     #[arg(long, value_name = "text|json", default_value = "text", value_parser = format)]
     pub progress: Format,
+    /// Whether the broker is in this process: the pipeline's TLS and login are for another.
+    #[arg(skip)]
+    pub is_embedded: bool,
     /// How long draining may take after SIGTERM or SIGINT
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     pub grace: Duration,

@@ -67,9 +67,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         super::show("the tables are as the schema says\n")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (pipeline, invocation) = (&args.pipeline, config::invocation());
+    let (pipeline, invocation) = (shell_words::quote(&args.pipeline), config::invocation());
+    let place = args.place.typed();
     super::show(&format!(
-        "{}\n\n`{invocation} schema apply {pipeline}` makes what is missing; what is of another type or key must \
+        "{}\n\n`{invocation} schema apply {pipeline}{place}` makes what is missing; what is of another type or key must \
          be dropped first\n",
         differences.join("\n")
     ))?;

@@ -55,6 +55,25 @@ impl Place {
         }
     }
 
+    /// The flags that lead to the same place, each after a blank.
+    pub(super) fn typed(&self) -> String {
+        let nodes = Some(self.cassandra.join(",")).filter(|nodes| !nodes.is_empty());
+        let sink = match &self.sink {
+            Some(Kind::Sqlite(directory)) => Some(format!("sqlite:{}", directory.display())),
+            Some(Kind::Cassandra) | None => None,
+        };
+        let flags = [
+            (" --cassandra ", nodes),
+            (" --sink ", sink),
+            (" --keyspace ", self.keyspace.clone()),
+        ];
+        let given = flags.into_iter().filter_map(|(flag, value)| {
+            let value = value?;
+            Some(format!("{flag}{}", shell_words::quote(&value)))
+        });
+        given.collect()
+    }
+
     pub(super) fn kind(&self) -> Kind {
         self.sink.clone().unwrap_or(Kind::Cassandra)
     }

@@ -36,7 +36,6 @@ const CONTEXT: usize = 3;
 ///
 /// # Errors
 /// If the pipeline is not whole, or its plugin's answers depend on how messages are batched.
-#[expect(clippy::print_stdout, reason = "the verdict is there to be read")]
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let flags = args.lookup.iter().map(|(name, file)| {
         let file = file.to_string_lossy().into_owned();
@@ -54,27 +53,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let made = trial(&found, &samples)?;
     if args.update {
         std::fs::write(&golden, &made).with_context(|| golden.display().to_string())?;
-        println!("{} is written: read it", golden.display());
+        super::show(&format!("{} is written: read it\n", golden.display()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let kept = std::fs::read_to_string(&golden)
         .with_context(|| format!("{} (--update makes it)", golden.display()))?;
     if kept == made {
-        println!("{} gives what {} says", samples.display(), golden.display());
+        let (samples, golden) = (samples.display(), golden.display());
+        super::show(&format!("{samples} gives what {golden} says\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    print!(
-        "{}",
-        difference(
-            (&golden.display().to_string(), &kept),
-            ("what comes out", &made)
-        )
-    );
-    println!(
-        "\n{} gives something else than {} says; --update keeps what comes out",
-        samples.display(),
-        golden.display()
-    );
+    let (samples, golden) = (samples.display(), golden.display().to_string());
+    let shown = difference((&golden, &kept), ("what comes out", &made));
+    super::show(&format!(
+        "{shown}\n{samples} gives something else than {golden} says; --update keeps what comes out\n"
+    ))?;
     Ok(exit::FAILED.into())
 }
 

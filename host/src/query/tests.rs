@@ -79,6 +79,11 @@ fn what_is_wrong_is_told_with_its_line() {
         "3: `:x int 0..day` is not `:name type` or `:name hour -> :from, :to`",
     );
     check("-- a: b\nSELECT :x;", "2: `:x` is not declared");
+    check("-- a: b\nDROP TABLE t;", "2: a query begins with SELECT");
+    check(
+        "-- a: b\n/* SELECT */ TRUNCATE t;",
+        "2: a query begins with SELECT",
+    );
     check("-- a: b\n-- :x int\nSELECT 1;", "3: `:x` is not used");
     check("-- a: b\nSELECT 1", "2: the last statement has no `;`");
     check(

@@ -83,6 +83,11 @@ fn what_cannot_be_shown_is_refused() {
             "--hour is missing",
         ),
         (
+            config.replace("keyspace = \"spotify\"", "keyspace = \"../other\""),
+            queries.to_owned(),
+            "../other",
+        ),
+        (
             without_produce.to_owned(),
             queries.to_owned(),
             "has no [produce]",

@@ -77,8 +77,14 @@ impl Kafka {
                 Some(asker)
             }
             Err(error) => {
-                let way_out = "it takes connections, but does not answer as Kafka: is the port Kafka's, and does \
-                               it want TLS or a login?";
+                // One that refuses says itself what mends it.
+                let way_out = match matches!(error, Error::Refused { .. }) {
+                    true => "",
+                    false => {
+                        "it takes connections, but does not answer as Kafka: is the port Kafka's, and does \
+                         it want TLS or a login?"
+                    }
+                };
                 found.push(Finding::failed(BROKER, told(&error), way_out));
                 None
             }

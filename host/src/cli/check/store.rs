@@ -97,7 +97,8 @@ pub(super) fn cassandra(mut config: cassandra::Config, question: &Question) -> F
 /// What lets us in, by the way that we were kept out.
 fn way_in(error: &Error) -> &'static str {
     match error {
-        Error::Refused { .. } => "mend the name and password that it is given",
+        // It says itself what mends it.
+        Error::Refused { .. } => "",
         Error::Unavailable { .. } | Error::Schema(_) => {
             "it takes connections, but does not answer as Cassandra: is the port Cassandra's, and does it \
              want TLS?"

@@ -231,13 +231,18 @@ pub(in crate::cli) fn kafka_config(
     args: &Args,
     found: &Found,
 ) -> Result<kafka::Config, config::Error> {
+    let kafka = &found.file.kafka;
+    let properties = match args.is_embedded {
+        true => BTreeMap::new(),
+        false => kafka.client(found.folder.as_deref())?,
+    };
     Ok(kafka::Config {
-        brokers: found.file.kafka.brokers.clone(),
+        brokers: kafka.brokers.clone(),
         topic: found.file.topic.clone(),
-        group: found.file.kafka.group.clone(),
+        group: kafka.group.clone(),
         start: args.start,
         once: args.once,
-        properties: found.file.kafka.client(found.folder.as_deref())?,
+        properties,
         member: kafka::Meta::default(),
     })
 }

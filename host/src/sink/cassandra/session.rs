@@ -30,6 +30,10 @@ pub(super) fn runtime() -> std::io::Result<Runtime> {
 
 /// Connects.
 pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
+    if let Some(tls) = &config.tls {
+        // What an earlier attempt was told is not why this one fails.
+        tls.told.take();
+    }
     let mut balancing = DefaultPolicy::builder();
     if let Some(datacenter) = &config.local_datacenter {
         balancing = balancing.prefer_datacenter(datacenter.clone());
