@@ -3,6 +3,7 @@
 //! Kafka's library and Cassandra's driver both pass on what OpenSSL and the servers say, which names
 //! the fault and seldom the remedy. Here each such text gets the words of somebody who has to mend it.
 
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::error::KafkaError;
@@ -13,6 +14,21 @@ pub fn refused_setting(error: &KafkaError) -> String {
         return format!("`{name}`: {reason}");
     }
     error.to_string()
+}
+
+/// An error with its causes, in one line.
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let own = error.to_string();
+        // Some libraries repeat a cause in the text of what it caused.
+        if !text.contains(&own) {
+            text = format!("{text}: {own}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// A refusal that was recognised.

@@ -3,17 +3,26 @@
 /// How near a name must be to be meant: 1 is the same name, 0 shares nothing with it.
 const NEAR: f64 = 0.8;
 
-/// The nearest of the known names, as the end of a sentence; all of them, if none is near.
-pub fn did_you_mean<N: AsRef<str>>(name: &str, known: &[N]) -> String {
+/// The nearest of the known names, as a sentence; all of them, if none is near.
+pub fn hint<N: AsRef<str>>(name: &str, known: &[N]) -> String {
     let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
     let near = known
         .iter()
         .map(|other| (strsim::jaro_winkler(name, other), other));
     match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((nearness, other)) if nearness > NEAR => format!("; did you mean `{other}`?"),
-        Some(_) => format!("; there are {}", known.join(", ")),
+        Some((nearness, other)) if nearness > NEAR => format!("did you mean `{other}`?"),
+        Some(_) => format!("there are {}", known.join(", ")),
         None => String::new(),
     }
+}
+
+/// The same as the end of a sentence.
+pub fn did_you_mean<N: AsRef<str>>(name: &str, known: &[N]) -> String {
+    let hint = hint(name, known);
+    if hint.is_empty() {
+        return hint;
+    }
+    format!("; {hint}")
 }
 
 #[cfg(test)]

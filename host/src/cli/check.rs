@@ -7,7 +7,6 @@ mod reach;
 mod report;
 mod store;
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use super::run::assemble::sink::cassandra_config;
 use super::run::assemble::{self, SinkKind, own_name};
 use super::settings::Settings;
 use super::{exit, run};
+use crate::access::with_causes;
 use crate::config::{self, Found};
 use crate::source::kafka::verify;
 use crate::telemetry::grouped;
@@ -198,7 +198,7 @@ fn question(settings: &Settings, found: &Found, began: Instant) -> Question {
 fn configuration(run: &run::Args, found: &Found) -> Finding {
     const SUBJECT: &str = "configuration";
     if let Err(error) = usable(run, found) {
-        let result = format!("{}: {}", found.config, told(error.as_ref()));
+        let result = format!("{}: {}", found.config, with_causes(error.as_ref()));
         return Finding::failed(
             SUBJECT,
             result,
@@ -226,23 +226,4 @@ fn usable(run: &run::Args, found: &Found) -> anyhow::Result<()> {
 fn counted(number: usize, one: &str, many: &str) -> String {
     let what = if number == 1 { one } else { many };
     format!("{} {what}", grouped(number as u64))
-}
-
-/// An error with its causes, in one line.
-fn told(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let own = error.to_string();
-        // Some libraries repeat a cause in the text of what it caused.
-        if !text.contains(&own) {
-            text += &format!(": {own}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
-fn told_whole(error: &anyhow::Error) -> String {
-    told(error.as_ref())
 }

@@ -18,6 +18,7 @@ use shell_words::quote as quoted;
 use self::example::Example;
 use super::produce::{cells, description};
 use super::run::{self, assemble};
+use super::settings::Settings;
 use super::{exit, tables};
 use crate::config::{self, Found};
 use crate::embedded::Broker;
@@ -120,7 +121,7 @@ struct Show {
 
 impl Show {
     fn new(args: &Args) -> anyhow::Result<Self> {
-        let found = tables::pipeline(&args.pipeline)?;
+        let found = tables::pipeline(&args.pipeline, &Settings::default())?;
         let text = found.queries()?;
         let queries = query::parse(&text.text).with_context(|| text.name.clone())?;
         query::find(&queries, SAMPLE).map_err(|error| {

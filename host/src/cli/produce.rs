@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::name_and_file;
+use super::settings::Settings;
 use super::tables::pipeline;
 use crate::config::{self, Found};
 use crate::lookup;
@@ -95,7 +96,12 @@ fn number(text: &str, max: f64) -> Result<f64, String> {
 /// # Errors
 /// If there is no such pipeline, or the brokers do not take its messages.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let found = pipeline(&args.pipeline)?;
+    let settings = Settings {
+        brokers: args.brokers.clone(),
+        topic: args.topic.clone(),
+        ..Settings::default()
+    };
+    let found = pipeline(&args.pipeline, &settings)?;
     let description = description(&found)?;
     known(&args.lookup, &found, description)?;
     let stop = super::exit_flag()?;
@@ -166,12 +172,8 @@ fn known(
 fn plan(args: &Args, found: &Found, description: &Description) -> anyhow::Result<Plan> {
     let prints = args.verbose || (description.print && !args.quiet);
     Ok(Plan {
-        brokers: args
-            .brokers
-            .as_ref()
-            .unwrap_or(&found.file.kafka.brokers)
-            .clone(),
-        topic: args.topic.as_ref().unwrap_or(&found.file.topic).clone(),
+        brokers: found.file.kafka.brokers.clone(),
+        topic: found.file.topic.clone(),
         partitions: args.partitions,
         rate: args.rate,
         count: args.count,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use super::tables::{Place, pipeline};
+use super::tables::Place;
 use crate::config;
 use crate::query::{self, Format, Query};
 
@@ -63,17 +63,18 @@ const FLAGS: [(&str, bool); 6] = [
 /// # Errors
 /// If it is asked wrongly, or the store does not answer.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let found = pipeline(&args.pipeline)?;
-    let text = found.queries()?;
-    let queries = query::parse(&text.text).with_context(|| text.name.clone())?;
     let (asked, behind) = split(&args.asked)?;
     let behind = Behind::try_parse_from(behind)
         .unwrap_or_else(|error| error.exit())
         .options;
     let place = behind.place.or(args.options.place);
+    let found = place.pipeline(&args.pipeline)?;
+    let text = found.queries()?;
+    let queries = query::parse(&text.text).with_context(|| text.name.clone())?;
     let text = match asked {
         Some((name, given)) if !(behind.list || args.options.list) => {
-            let bound = query::find(&queries, &name)?.bind(&given, &place.keyspace(&found.file))?;
+            let bound =
+                query::find(&queries, &name)?.bind(&given, &found.file.cassandra.keyspace)?;
             let answer = place.open(&found)?.ask(&bound)?;
             let format = match (
                 behind.json || args.options.json,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::exit;
-use super::tables::{Kind, Place, pipeline};
+use super::tables::{self, Kind, Place};
 use crate::config::{self, Found};
 use crate::sink;
 use crate::sink::schema::Schema;
@@ -37,11 +37,11 @@ enum Action {
 /// # Errors
 /// When the store does not answer, or refuses.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let found = pipeline(&args.pipeline)?;
-    let (file, text) = (&found.file, found.schema("`host schema`")?);
+    let found = args.place.pipeline(&args.pipeline)?;
+    let text = found.schema("`host schema`")?;
     let schema = Schema::parse(&text.text).with_context(|| text.name.clone())?;
     if let Action::Show = args.action {
-        let statements = schema.statements(&args.place.keyspace(file));
+        let statements = schema.statements(&found.file.cassandra.keyspace);
         let text: String = statements
             .iter()
             .map(|statement| format!("{statement};\n\n"))
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let differences = match args.place.kind() {
         Kind::Cassandra => in_cassandra(&args, &found, &schema)?,
         Kind::Sqlite(directory) => {
-            let config = args.place.sqlite(&directory, file, &text.text);
+            let config = tables::sqlite(&directory, &found)?;
             match args.action {
                 Action::Diff => in_sqlite(&config)?,
                 // Opening the file compares its tables with the schema, and makes those that lack.
@@ -89,13 +89,13 @@ fn in_sqlite(config: &sqlite::Config) -> Result<Vec<String>, sink::Error> {
 }
 
 fn in_cassandra(args: &Args, found: &Found, schema: &Schema) -> anyhow::Result<Vec<String>> {
-    let reader = args.place.cassandra(found)?;
+    let reader = tables::cassandra(found)?;
     if let Action::Apply = args.action {
-        let keyspace = args.place.keyspace(&found.file);
-        for statement in schema.statements(&keyspace) {
+        let keyspace = &found.file.cassandra.keyspace;
+        for statement in schema.statements(keyspace) {
             reader.execute(&statement)?;
         }
-        for statement in schema.additions(&keyspace, &reader.tables()?) {
+        for statement in schema.additions(keyspace, &reader.tables()?) {
             reader.execute(&statement)?;
         }
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::run::assemble::own_name;
+use super::run::assemble::{own_name, sink::cassandra_config};
+use super::settings::Settings;
 use crate::config::{self, Found};
 use crate::query;
 use crate::sink::{cassandra, sqlite};
@@ -78,49 +79,22 @@ impl Place {
         self.sink.clone().unwrap_or(Kind::Cassandra)
     }
 
-    /// The keyspace of a pipeline's tables.
-    pub(super) fn keyspace(&self, file: &config::File) -> String {
-        self.keyspace
-            .clone()
-            .unwrap_or_else(|| file.cassandra.keyspace.clone())
-    }
-
-    pub(super) fn cassandra(&self, found: &Found) -> anyhow::Result<cassandra::Reader> {
-        let file = &found.file;
-        let mut config = cassandra::Config::new(self.keyspace(file));
-        config.pipeline = Some(file.name.clone());
-        config.contact_points = if self.cassandra.is_empty() {
-            file.cassandra.contact_points.clone()
-        } else {
-            self.cassandra.clone()
+    /// The pipeline of a carried name or a path, with its tables at this place.
+    pub(super) fn pipeline(&self, what: &str) -> anyhow::Result<Found> {
+        let settings = Settings {
+            cassandra: self.cassandra.clone(),
+            keyspace: self.keyspace.clone(),
+            ..Settings::default()
         };
-        config
-            .local_datacenter
-            .clone_from(&file.cassandra.local_datacenter);
-        file.cassandra.enter(found.folder.as_deref(), &mut config)?;
-        Ok(cassandra::Reader::open(&config)?)
-    }
-
-    pub(super) fn sqlite(
-        &self,
-        directory: &Path,
-        file: &config::File,
-        schema: &str,
-    ) -> sqlite::Config {
-        sqlite::Config {
-            directory: directory.to_owned(),
-            keyspace: self.keyspace(file),
-            schema: schema.to_owned(),
-        }
+        pipeline(what, &settings)
     }
 
     /// The store, to be asked.
     pub(super) fn open(&self, found: &Found) -> anyhow::Result<query::Store> {
         Ok(match self.kind() {
-            Kind::Cassandra => query::Store::Cassandra(self.cassandra(found)?),
+            Kind::Cassandra => query::Store::Cassandra(cassandra(found)?),
             Kind::Sqlite(directory) => {
-                let schema = &found.schema("SQLite")?.text;
-                let config = self.sqlite(&directory, &found.file, schema);
+                let config = sqlite(&directory, found)?;
                 // Asking must not make an empty file of a mistyped directory.
                 anyhow::ensure!(
                     config.path().is_file(),
@@ -133,7 +107,21 @@ impl Place {
     }
 }
 
-/// The pipeline of a carried name or a path.
-pub(super) fn pipeline(what: &str) -> anyhow::Result<Found> {
-    config::find(what, None, &[], own_name)
+/// A pipeline's tables in Cassandra.
+pub(super) fn cassandra(found: &Found) -> anyhow::Result<cassandra::Reader> {
+    Ok(cassandra::Reader::open(&cassandra_config(found)?)?)
+}
+
+/// A pipeline's tables in a directory of SQLite's files.
+pub(super) fn sqlite(directory: &Path, found: &Found) -> Result<sqlite::Config, config::Error> {
+    Ok(sqlite::Config {
+        directory: directory.to_owned(),
+        keyspace: found.file.cassandra.keyspace.clone(),
+        schema: found.schema("SQLite")?.text.clone(),
+    })
+}
+
+/// The pipeline of a carried name or a path, with flags over its configuration.
+pub(super) fn pipeline(what: &str, settings: &Settings) -> anyhow::Result<Found> {
+    config::find(what, None, &settings.flags(), own_name)
 }

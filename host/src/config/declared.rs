@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fault::{At, Fault};
 use super::{Error, Found};
 use crate::lookup::Declared;
-use crate::nearest::did_you_mean;
+use crate::nearest::hint;
 
 impl Found {
     /// Looks for rejections that the plugin has no code for, and for flags and variables that name
@@ -19,18 +19,25 @@ impl Found {
         let given = self.file.lookups.keys();
         let given = given.filter(|name| self.document.is_overridden(&["lookups", name, "path"]));
         let rejections = self.file.rejections.keys();
-        let rejections = rejections.map(|code| ("rejections", "code", code, &codes));
-        let all = rejections.chain(given.map(|name| ("lookups", "lookup", name, &lookups)));
-        let fault = |(section, what, key, known): (&str, &str, &String, &Vec<&str>)| {
+        let rejections = rejections.map(|code| {
+            let path = vec!["rejections".to_owned(), code.clone()];
+            (path, At::Key, "code", code, &codes)
+        });
+        // Whoever gave the file is pointed at, not the file's own section of that name.
+        let given = given.map(|name| {
+            let path = vec!["lookups".to_owned(), name.clone(), "path".to_owned()];
+            (path, At::Value, "lookup", name, &lookups)
+        });
+        let all = rejections.chain(given);
+        let fault = |(path, at, what, key, known): (Vec<String>, At, &str, &String, &Vec<&str>)| {
             let is_known = known.contains(&key.as_str());
             (!is_known).then(|| {
-                let help = did_you_mean(key, known);
-                let help = help.trim_start_matches("; ");
+                let help = hint(key, known);
                 Fault {
-                    path: vec![section.to_owned(), key.clone()],
-                    at: At::Key,
+                    path,
+                    at,
                     what: format!("the plugin has no {what} `{key}`"),
-                    help: Some(help.to_owned()).filter(|help| !help.is_empty()),
+                    help: Some(help).filter(|help| !help.is_empty()),
                 }
             })
         };

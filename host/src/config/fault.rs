@@ -7,7 +7,7 @@ pub(super) use render::{render, render_torn};
 use super::document::Path;
 use super::schema::{Kind, Shape};
 use super::{reads, security};
-use crate::nearest::did_you_mean;
+use crate::nearest::hint;
 
 /// One thing that is wrong.
 pub(super) struct Fault {
@@ -105,12 +105,7 @@ impl Search {
             "" => format!("the file has no key `{key}`"),
             section => format!("[{section}] has no key `{key}`"),
         };
-        let help = did_you_mean(key, &known);
-        self.add(
-            At::Key,
-            what,
-            Some(help.trim_start_matches("; ").to_owned()),
-        );
+        self.add(At::Key, what, Some(hint(key, &known)));
     }
 
     fn value(&mut self, shape: Shape, value: &toml::Value) {
@@ -157,12 +152,7 @@ impl Search {
         let choices: Vec<String> = shape.choices().map(str::to_owned).collect();
         if !choices.is_empty() && !choices.iter().any(|choice| choice == text) {
             let what = format!("`{}` cannot be `{text}`", written(&self.path));
-            let help = did_you_mean(text, &choices);
-            self.add(
-                At::Value,
-                what,
-                Some(help.trim_start_matches("; ").to_owned()),
-            );
+            self.add(At::Value, what, Some(hint(text, &choices)));
         }
         // librdkafka's properties have no shapes of their own.
         let is_secret = match &self.path[..] {

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::reach::reached;
 use super::report::Finding;
-use super::{Question, counted, told};
+use super::{Question, counted};
+use crate::access::with_causes;
 use crate::sink::dead_letter;
 use crate::source::Error;
 use crate::source::kafka::{Asker, Config};
@@ -63,7 +64,7 @@ impl Kafka {
             Ok(asker) => asker,
             Err(error) => {
                 let way_out = "mend `properties` in [kafka]";
-                found.push(Finding::failed(BROKER, told(&error), way_out));
+                found.push(Finding::failed(BROKER, with_causes(&error), way_out));
                 return None;
             }
         };
@@ -85,7 +86,7 @@ impl Kafka {
                          it want TLS or a login?"
                     }
                 };
-                found.push(Finding::failed(BROKER, told(&error), way_out));
+                found.push(Finding::failed(BROKER, with_causes(&error), way_out));
                 None
             }
         }
@@ -103,7 +104,7 @@ impl Kafka {
         let partitions = match asker.partitions() {
             Ok(partitions) => partitions,
             Err(error) => {
-                let (mut result, mut way_out) = (told(&error), MAY_WE.to_owned());
+                let (mut result, mut way_out) = (with_causes(&error), MAY_WE.to_owned());
                 if let Error::NoTopic { .. } = error {
                     result = "there is none".to_owned();
                     way_out = format!(
@@ -137,7 +138,7 @@ impl Kafka {
     fn of_group(&self, asker: &Asker<'_>, partitions: &[(i32, i64, i64)]) -> Finding {
         let committed = match asker.committed() {
             Ok(committed) => committed,
-            Err(error) => return Finding::failed(self.group(), told(&error), MAY_WE),
+            Err(error) => return Finding::failed(self.group(), with_causes(&error), MAY_WE),
         };
         let offset = |partition: i32| {
             let found = committed.iter().find(|(other, _)| *other == partition);
@@ -188,7 +189,7 @@ impl Kafka {
             Err(error) => {
                 let way_out =
                     "make the topic with unlimited retention, and let the host write to it";
-                Finding::failed(LETTERS, told(&error), way_out)
+                Finding::failed(LETTERS, with_causes(&error), way_out)
             }
         }
     }

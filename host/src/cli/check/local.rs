@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::counted;
 use super::report::Finding;
-use super::{counted, told, told_whole};
+use crate::access::with_causes;
 use crate::cli::run::{self, assemble};
 use crate::config::{self, Found, Text};
 use crate::plugin::{self, Description, Plugin};
@@ -75,7 +76,11 @@ fn plugin(found: &Found, findings: &mut Vec<Finding>) -> Option<Plugin> {
                 // It says it itself.
                 None => "",
             };
-            findings.push(Finding::failed("plugin", told_whole(&error), way_out));
+            findings.push(Finding::failed(
+                "plugin",
+                with_causes(error.as_ref()),
+                way_out,
+            ));
             None
         }
     }
@@ -148,7 +153,7 @@ fn lookups(found: &Found, description: &Description, findings: &mut Vec<Finding>
                         )
                     }
                 };
-                Finding::failed(subject, told_whole(&error), &way_out)
+                Finding::failed(subject, with_causes(error.as_ref()), &way_out)
             }
         });
     }
@@ -173,7 +178,7 @@ fn tables(
         }
         (None, assemble::SinkKind::Sqlite(_) | assemble::SinkKind::None) => {
             let error = config::Error::NoSchema { sink: "the sink" };
-            findings.push(Finding::failed(SUBJECT, told(&error), ""));
+            findings.push(Finding::failed(SUBJECT, with_causes(&error), ""));
             return None;
         }
     };
@@ -225,7 +230,7 @@ fn queries(found: &Found) -> Finding {
         Err(query::Error::File { line, reason }) => {
             Finding::failed(SUBJECT, place(text, line, &reason), "mend the file")
         }
-        Err(error) => Finding::failed(SUBJECT, told(&error), "mend the file"),
+        Err(error) => Finding::failed(SUBJECT, with_causes(&error), "mend the file"),
     }
 }
 

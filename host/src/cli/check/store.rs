@@ -4,9 +4,10 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Instant;
 
+use super::Question;
 use super::reach::reached;
 use super::report::Finding;
-use super::{Question, told};
+use crate::access::with_causes;
 use crate::row::Target;
 use crate::sink::schema::{self, Schema, Table};
 use crate::sink::{Error, cassandra, sqlite};
@@ -62,7 +63,11 @@ pub(super) fn cassandra(mut config: cassandra::Config, question: &Question) -> F
     let (cluster, tables) = match asked {
         Ok(asked) => asked,
         Err(error) => {
-            findings.push(Finding::failed(CASSANDRA, told(&error), way_in(&error)));
+            findings.push(Finding::failed(
+                CASSANDRA,
+                with_causes(&error),
+                way_in(&error),
+            ));
             return Found::failed(findings, Finding::not_asked(keyspace, away), away);
         }
     };
@@ -111,7 +116,7 @@ pub(super) fn sqlite(config: &sqlite::Config) -> Found {
     let path = config.path();
     let shown = path.display();
     let finding = match (sqlite::missing(config), writable(&config.directory)) {
-        (Err(error), _) => Finding::failed(SQLITE, told(&error), ""),
+        (Err(error), _) => Finding::failed(SQLITE, with_causes(&error), ""),
         (Ok(_), Err(reason)) => {
             let way_out = "give a directory that the host may write into: --sink sqlite:DIR";
             Finding::failed(SQLITE, reason, way_out)

@@ -70,7 +70,7 @@ pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
 
 fn not_connected(config: &Config, error: &NewSessionError) -> Error {
     let told = config.tls.as_ref().and_then(|tls| tls.told.take());
-    let text = told.unwrap_or_else(|| chain(error));
+    let text = told.unwrap_or_else(|| access::with_causes(error));
     let (store, reason) = (config.store(), access::explain(&text));
     if is_login_refused(error) || access::is_final(&text) {
         Error::Refused { store, reason }
@@ -81,20 +81,6 @@ fn not_connected(config: &Config, error: &NewSessionError) -> Error {
             reason,
         }
     }
-}
-
-/// What the driver says, with the causes that it does not repeat.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether the server wants another name or password: waiting does not mend that.
