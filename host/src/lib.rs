@@ -10,6 +10,7 @@
 //! Read the modules in this order.
 
 pub mod access;
+pub mod failpoint;
 pub mod message;
 pub mod nearest;
 pub mod row;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::cli::{self, Cli};
+use host::failpoint;
 
 fn main() -> ExitCode {
     // An `assert!` that fails is our own mistake. The process ends at once, whichever thread it was:
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
         print(panic);
         std::process::exit(cli::exit::BUG.into());
     }));
+    failpoint::set_up();
     let cli = Cli::parse();
     cli::start(cli).unwrap_or_else(|error| cli::exit::fail(&error))
 }
