@@ -39,7 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("pipeline", &["retry", "row", "lookup", "source", "plugin", "sink", "checkpoint", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
     ("cli", &[
-        "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
+        "access", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
         "samples", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
