@@ -4,6 +4,7 @@
 //! never moves backwards.
 
 pub mod kafka;
+pub mod letters;
 pub mod memory;
 
 use crate::sink::Written;

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod dlq;
 pub mod exit;
 pub mod inspect;
 pub mod produce;
@@ -59,6 +60,8 @@ enum Verb {
     Test(test::Args),
     /// See whether a pipeline would run: configuration, plugin, reference data, broker, tables
     Check(check::Args),
+    /// Show a pipeline's dead letters, send them through it again, or drop them
+    Dlq(dlq::Args),
 }
 
 /// Runs what the command line says.
@@ -85,6 +88,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
         (Some(Verb::Test(args)), _) => test::run(&args),
         (Some(Verb::Check(args)), _) => check::run(&args),
+        (Some(Verb::Dlq(args)), _) => dlq::run(args),
         (None, None) => {
             Cli::command().print_help()?;
             Ok(exit::USAGE.into())

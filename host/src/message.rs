@@ -113,6 +113,14 @@ impl Batch {
     /// # Panics
     /// If its offset lies before the end of that span, or the batch would exceed 2 GiB.
     pub fn push(&mut self, message: &Message<'_>) {
+        self.push_again(message, None);
+    }
+
+    /// As [`Batch::push`], of a message that may have got its write time before: it keeps it.
+    ///
+    /// # Panics
+    /// As [`Batch::push`].
+    pub fn push_again(&mut self, message: &Message<'_>, write_time: Option<WriteTime>) {
         self.cover(message.partition, message.offset, message.offset + 1);
         let size = |part: Option<&[u8]>| {
             part.map_or(-1, |bytes| {
@@ -130,7 +138,7 @@ impl Batch {
             partition: message.partition,
             offset: message.offset,
             timestamp: message.timestamp,
-            write_time: None,
+            write_time,
             at,
             key: size(message.key),
             value: size(message.value),
@@ -213,12 +221,39 @@ impl Batch {
         self.entries[index].write_time
     }
 
-    /// Gives every message its write time: `stamp` is asked in order, with partition and timestamp.
+    /// Gives every message that has none its write time: `stamp` is asked in order, with partition
+    /// and timestamp.
     pub fn stamp(&mut self, mut stamp: impl FnMut(i32, i64) -> Option<WriteTime>) {
         for entry in &mut self.entries {
-            entry.write_time = stamp(entry.partition, entry.timestamp);
+            if entry.write_time.is_none() {
+                entry.write_time = stamp(entry.partition, entry.timestamp);
+            }
         }
     }
+}
+
+/// A message's headers, unpacked from [`Message::headers`]. What is cut off is left out.
+pub fn headers(packed: &[u8]) -> Vec<(String, Option<&[u8]>)> {
+    let Some((count, mut rest)) = packed.split_first_chunk::<2>() else {
+        return Vec::new();
+    };
+    let mut part = || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
+            rest = after;
+            return Some(None);
+        };
+        let (part, after) = after.split_at_checked(length)?;
+        rest = after;
+        Some(Some(part))
+    };
+    let mut header = || {
+        let name = String::from_utf8_lossy(part()??).into_owned();
+        Some((name, part()?))
+    };
+    (0..u16::from_be_bytes(*count))
+        .map_while(|_| header())
+        .collect()
 }
 
 #[cfg(test)]
@@ -259,6 +294,27 @@ mod tests {
             },
         ];
         assert_eq!(batch.spans(), spans);
+    }
+
+    #[test]
+    fn headers_are_unpacked() {
+        let packed = b"\0\x02\0\0\0\x01a\0\0\0\x02hi\0\0\0\x01b\xff\xff\xff\xff";
+        let unpacked = [("a".into(), Some(&b"hi"[..])), ("b".into(), None)];
+        assert_eq!(headers(packed), unpacked);
+        assert_eq!(headers(b""), []);
+        assert_eq!(headers(b"\0\x01\0\0\0\x09a"), []);
+    }
+
+    #[test]
+    fn a_write_time_from_before_is_kept() {
+        let mut batch = Batch::new("plays".into());
+        batch.push(&message(0, 0, None));
+        batch.push_again(&message(0, 1, None), Some(3));
+        batch.stamp(|_, timestamp| Some(timestamp * 1_000));
+        assert_eq!(
+            [0, 1].map(|index| batch.write_time(index)),
+            [Some(7_000), Some(3)]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! becomes of a message; what was written comes back only as an offset to commit.
 
 pub mod kafka;
+pub mod letters;
 pub mod replay;
 
 use std::time::Duration;

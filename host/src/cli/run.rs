@@ -102,7 +102,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints the conservation line, and why messages were left out, where it does not disturb a program that reads JSON.
-fn tell_totals(progress: &Progress, began: Instant, format: Format) -> anyhow::Result<()> {
+pub(super) fn tell_totals(
+    progress: &Progress,
+    began: Instant,
+    format: Format,
+) -> anyhow::Result<()> {
     use std::io::Write;
     let totals = progress.totals();
     let seconds = began.elapsed().as_secs_f64();

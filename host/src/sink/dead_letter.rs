@@ -38,30 +38,6 @@ impl Letters for Off {
     }
 }
 
-/// The headers of a message, unpacked.
-fn headers(packed: &[u8]) -> Vec<(String, Option<&[u8]>)> {
-    let Some((count, mut rest)) = packed.split_first_chunk::<2>() else {
-        return Vec::new();
-    };
-    let mut part = || {
-        let (length, after) = rest.split_first_chunk::<4>()?;
-        let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-            rest = after;
-            return Some(None);
-        };
-        let (part, after) = after.split_at_checked(length)?;
-        rest = after;
-        Some(Some(part))
-    };
-    let mut header = || {
-        let name = String::from_utf8_lossy(part()??).into_owned();
-        Some((name, part()?))
-    };
-    (0..u16::from_be_bytes(*count))
-        .map_while(|_| header())
-        .collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -109,17 +85,5 @@ pub(crate) mod tests {
             version: "0.1.0".into(),
             digest: "ab12".into(),
         }
-    }
-
-    #[test]
-    fn headers_are_unpacked() {
-        let batch = rejected();
-        let message = batch.batch.message(0);
-        assert_eq!(
-            headers(message.headers),
-            [("a".into(), Some(&b"hi"[..])), ("b".into(), None)]
-        );
-        assert_eq!(headers(b""), []);
-        assert_eq!(headers(b"\0\x01\0\0\0\x09a"), []);
     }
 }

@@ -93,6 +93,12 @@ const WRONG: &[(&str, i32, &[&str])] = &[
     ("RUN --lookup songs=short.csv", 78, &["short.csv", "3"]),
     ("RUN --lookup songs=wrong.csv", 78, &["wrong.csv", "2", "danceability", "loud"]),
     ("RUN --lookup songs=other.csv", 78, &["other.csv", "name"]),
+    ("dlq ls", 2, &["PIPELINE"]),
+    ("dlq show spotify seven", 2, &["PARTITION/OFFSET"]),
+    ("dlq drop spotify --before soon", 2, &["soon", "2026-03-02T16:00:00Z"]),
+    ("dlq redrive spotify --sink none", 2, &["none", "sqlite:DIR"]),
+    ("dlq redrive spotify --sink sqlite:nowhere", 1, &["nowhere"]),
+    ("dlq redrive spotify --plugin nothing.wasm --sink sqlite:nowhere", 1, &["nothing.wasm"]),
     ("RUN --source nothing.jsonl --sink none", 1, &["nothing.jsonl"]),
 ];
 
@@ -125,7 +131,7 @@ fn it_says_what_it_is() {
     );
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
-    let verbs = "run demo produce query schema config inspect check test";
+    let verbs = "run demo produce query schema config inspect check test dlq";
     for verb in verbs.split(' ') {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb}");
     }

@@ -10,31 +10,39 @@ use host::message::{Batch, Message};
 use host::row::{Rejected, Stage, Transformed};
 use host::sink::Letters;
 use host::sink::dead_letter::{Origin, Topic};
+use host::source::kafka;
+use host::source::letters::{self, Store as _};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
+
+use crate::letters::kept;
 
 /// How long letters may take on a machine that is busy with other tests.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// A batch of which two messages are rejected; the second came back from the dead letters before.
-fn batch() -> Arc<Transformed> {
-    let mut batch = Batch::new("plays".into());
+pub(crate) fn batch() -> Arc<Transformed> {
     let headers = b"\0\x02\0\0\0\x01a\0\0\0\x02hi\0\0\0\x0esluice.attempt\0\0\0\x012";
     let messages = [
         (5, Some(&b"ada"[..]), Some(&b"not JSON"[..]), &b""[..]),
         (6, None, None, &headers[..]),
     ];
-    for (offset, key, value, headers) in messages {
-        batch.push(&Message {
-            partition: 3,
-            offset,
-            timestamp: 1_772_467_200_000,
-            key,
-            value,
-            headers,
-        });
-    }
+    let message = |(offset, key, value, headers)| Message {
+        partition: 3,
+        offset,
+        timestamp: 1_772_467_200_000,
+        key,
+        value,
+        headers,
+    };
+    refused("plays", &messages.map(message))
+}
+
+/// A batch of messages that are all rejected.
+fn refused(topic: &str, messages: &[Message<'_>]) -> Arc<Transformed> {
+    let mut batch = Batch::new(topic.into());
+    messages.iter().for_each(|message| batch.push(message));
     batch.stamp(|_, timestamp| Some(timestamp * 1_000));
     let letter = |message: usize| Rejected {
         message,
@@ -42,7 +50,7 @@ fn batch() -> Arc<Transformed> {
         code: "unknown_song".into(),
         reason: format!("song {message} is not known"),
     };
-    let rejected = (0..2).map(letter).collect();
+    let rejected = (0..messages.len()).map(letter).collect();
     Arc::new(Transformed {
         batch,
         rows: vec![],
@@ -50,6 +58,33 @@ fn batch() -> Arc<Transformed> {
         rejected,
         filtered: vec![],
     })
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin {
+        name: "spotify".into(),
+        version: "0.1.0".into(),
+        digest: "ab12".into(),
+    }
+}
+
+/// Keeps values as the letters of a topic's messages.
+#[cfg(feature = "servers")]
+pub(crate) fn keep_refused(brokers: &str, topic: &str, values: &[String]) {
+    let mut letters = Topic::open(brokers, topic, &BTreeMap::new(), origin()).unwrap();
+    let message = |(offset, value)| Message {
+        partition: 0,
+        offset,
+        timestamp: 1_772_467_200_000,
+        key: None,
+        value: Some(str::as_bytes(value)),
+        headers: b"",
+    };
+    let messages: Vec<_> = (0..)
+        .zip(values.iter().map(String::as_str))
+        .map(message)
+        .collect();
+    keep(&mut letters, &refused(topic, &messages));
 }
 
 fn keep(letters: &mut Topic, batch: &Arc<Transformed>) {
@@ -100,12 +135,7 @@ fn letters_in(brokers: &str, topic: &str, count: usize) -> String {
 }
 
 fn check(brokers: &str, topic: &str) {
-    let origin = Origin {
-        name: "spotify".into(),
-        version: "0.1.0".into(),
-        digest: "ab12".into(),
-    };
-    let mut letters = Topic::open(brokers, topic, &BTreeMap::new(), origin).unwrap();
+    let mut letters = Topic::open(brokers, topic, &BTreeMap::new(), origin()).unwrap();
     keep(&mut letters, &batch());
     expect![[r#"
         None None Some(1772467200000)
@@ -135,6 +165,37 @@ fn check(brokers: &str, topic: &str) {
           sluice.attempt: 1
     "#]]
     .assert_eq(&letters_in(brokers, &format!("{topic}.dlq"), 2));
+
+    // Read back, they are the messages they were; settled, they are none any more.
+    let config = kafka::Config {
+        brokers: brokers.to_owned(),
+        topic: format!("{topic}.dlq"),
+        group: topic.to_owned(),
+        ..kafka::Config::default()
+    };
+    let of = |store: letters::Topic| {
+        let mut store = store;
+        let text = kept(&mut store);
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        (lines.join("\n") + "\n", store)
+    };
+    let (open, _) = of(letters::Topic::read(&config).unwrap());
+    expect![[r#"
+        plays/3/5 at 1772467200000 of Some(1772467200000000): transform unknown_song false: song 0 is not known; spotify 0.1.0 ab12; ada=not JSON [\x00\x01\x00\x00\x00\x0esluice.attempt\x00\x00\x00\x011]
+        plays/3/6 at 1772467200000 of Some(1772467200000000): transform unknown_song false: song 1 is not known; spotify 0.1.0 ab12; -=- [\x00\x02\x00\x00\x00\x01a\x00\x00\x00\x02hi\x00\x00\x00\x0esluice.attempt\x00\x00\x00\x013]
+    "#]].assert_eq(&open);
+    let (one, mut store) = of(letters::Topic::change(&config, Some("unknown_song")).unwrap());
+    assert_eq!(one, open);
+    store.settle().unwrap();
+    let settled = open.replace(" false: ", " true: ");
+    assert_ne!(settled, open);
+    assert_eq!(of(letters::Topic::read(&config).unwrap()).0, settled);
+    // Settled by code, they are passed over; settled as all, they are not read again.
+    let (all, mut store) = of(letters::Topic::change(&config, None).unwrap());
+    assert_eq!(all, settled);
+    store.settle().unwrap();
+    assert_eq!(of(letters::Topic::change(&config, None).unwrap()).0, "\n");
 }
 
 #[test]

@@ -101,6 +101,58 @@ fn two_processes_of_a_group_lose_nothing_and_repeat_nothing() {
     assert!(shares.values().all(|share| *share > 0), "{shares:?}");
 }
 
+/// Plays that were refused go in when they are redriven, once; what cannot go in stays a letter.
+#[test]
+fn what_was_refused_is_redriven_once() {
+    const FEW: usize = 40;
+    let world = World::new("redriven");
+    world.send(["not JSON".to_owned()].into_iter());
+    let output = world.run_once();
+    assert!(output.contains("dead letters 1 + pending 0"), "{output}");
+    world.refuse(&(0..FEW).map(play).collect::<Vec<_>>());
+    let committed = world.committed();
+
+    let code = |output: &str| {
+        let list: serde_json::Value = serde_json::from_str(output).expect("it is JSON");
+        (list["codes"].clone(), list["redriven"].clone())
+    };
+    let listed = || code(&world.dlq("ls", "--json"));
+    let both = serde_json::json!({"bad_json": 1, "unknown_song": FEW});
+    assert_eq!(listed(), (both, 0.into()));
+
+    // What is not asked for stays; what is asked for is written, with the rows it would have had.
+    let output = world.dlq("redrive", "--code unknown_song");
+    assert!(
+        output.contains("in 40 = written 40 + filtered 0 + dead letters 0"),
+        "{output}"
+    );
+    assert_eq!(world.rows(), world::expected(0..FEW));
+    assert_eq!(listed(), (serde_json::json!({"bad_json": 1}), 40.into()));
+    // Neither again, nor by a redrive of all; what is refused again is a letter still.
+    for _ in 0..2 {
+        let output = world.dlq("redrive", "");
+        assert!(
+            output.contains("in 1 = written 0 + filtered 0 + dead letters 1"),
+            "{output}"
+        );
+        assert_eq!(listed().0, serde_json::json!({"bad_json": 1}));
+    }
+    assert_eq!(world.rows(), world::expected(0..FEW));
+    assert_eq!(
+        world.committed(),
+        committed,
+        "the pipeline's own group is left alone"
+    );
+
+    // The oldest go, up to one that stays; then all.
+    let output = world.dlq("drop", "--yes --code trap");
+    assert!(output.contains("dropped 0 dead letters"), "{output}");
+    world.dlq("drop", "--yes");
+    assert_eq!(listed(), (serde_json::json!({}), 0.into()));
+    let output = world.dlq("redrive", "");
+    assert!(output.contains("in 0 = written 0"), "{output}");
+}
+
 #[test]
 fn a_missing_table_is_told_with_the_command_that_mends_it() {
     let world = World::new("bare");

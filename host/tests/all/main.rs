@@ -16,6 +16,7 @@ mod end_to_end;
 mod finding;
 mod golden;
 mod kafka;
+mod letters;
 mod newcomer;
 mod produce;
 mod queries;

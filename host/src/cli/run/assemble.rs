@@ -23,6 +23,8 @@ use crate::sink::dead_letter::Origin;
 use crate::source::{self, Limits, kafka, replay};
 use crate::worker::{self, Ends, Stalls};
 
+pub(in crate::cli) use sink::LettersOpener;
+
 /// Where rows go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkKind {
@@ -89,17 +91,11 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let flags = args.settings.flags();
     let found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
     let (name, bytes) = found.plugin()?;
-    let plugin = Plugin::load(&name, &bytes, &plugin_config(&found)?)
-        .with_context(|| args.plugin.clone())?;
-    let description = plugin.description();
-    found.declared(&description.codes, &description.lookups)?;
-    let lookups = lookups(&found, &plugin)?;
-    let (name, version) = (description.name.clone(), description.version.clone());
-    let origin = Origin {
-        name,
-        version,
-        digest: plugin.digest().to_owned(),
-    };
+    let Loaded {
+        plugin,
+        lookups,
+        origin,
+    } = load(&found, &name, &bytes)?;
     let mut kafka = kafka_config(args, &found)?;
     kafka.member = member(&plugin, &lookups);
     let group = kafka.group.clone();
@@ -114,7 +110,8 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         SourceKind::File(path) => file(path.clone(), args.settings.topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
-    let sink = sink::opener(args, &found, origin, &topic)?;
+    let letters = sink::letters(args, &found, origin, &topic)?;
+    let sink = sink::opener(&args.sink, &found, letters)?;
     let workers = match &args.sink {
         // SQLite has one writer.
         SinkKind::Sqlite(_) => 1,
@@ -138,7 +135,34 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     })
 }
 
-type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
+/// A plugin with what it needs.
+pub(in crate::cli) struct Loaded {
+    pub(in crate::cli) plugin: Plugin,
+    pub(in crate::cli) lookups: Vec<(String, Arc<Lookup>)>,
+    pub(in crate::cli) origin: Origin,
+}
+
+/// Loads a plugin of a name, and its reference data.
+pub(in crate::cli) fn load(found: &Found, name: &str, bytes: &[u8]) -> anyhow::Result<Loaded> {
+    let plugin = Plugin::load(name, bytes, &plugin_config(found)?);
+    let plugin = plugin.with_context(|| name.to_owned())?;
+    let description = plugin.description();
+    found.declared(&description.codes, &description.lookups)?;
+    let lookups = lookups(found, &plugin)?;
+    let (name, version) = (description.name.clone(), description.version.clone());
+    let origin = Origin {
+        name,
+        version,
+        digest: plugin.digest().to_owned(),
+    };
+    Ok(Loaded {
+        plugin,
+        lookups,
+        origin,
+    })
+}
+
+pub(in crate::cli) type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
 
 /// The name a plugin gives itself, to find the pipeline it is for.
 ///
@@ -350,7 +374,8 @@ fn file(path: PathBuf, topic: Option<String>) -> Stream {
     }
 }
 
-fn worker_config(found: &Found, is_finite: bool) -> worker::Config {
+/// How workers go about their batches; work is finite that comes to an end.
+pub(in crate::cli) fn worker_config(found: &Found, is_finite: bool) -> worker::Config {
     let section = &found.file.batch;
     worker::Config {
         limits: Limits {

@@ -4,7 +4,7 @@
 //! same lines again, byte for byte: `sort -u` makes one of them, and so does whoever goes by the
 //! position. A line cut off by a crash was never acknowledged and is removed on opening.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Origin, headers};
+use super::Origin;
+use crate::message::headers;
 use crate::row::{Rejected, Transformed};
 use crate::sink::{Error, Letters};
 
@@ -24,6 +25,8 @@ const NAME: &str = "dead-letters.jsonl";
 pub struct File {
     path: PathBuf,
     file: fs::File,
+    /// Of the directory, shared: who holds it alone may put another file in this one's place.
+    _lock: fs::File,
     origin: Origin,
     pending: Vec<u8>,
 }
@@ -32,14 +35,27 @@ impl File {
     /// Opens `dead-letters.jsonl` in a directory; both are made if they are missing.
     ///
     /// # Errors
-    /// When the system refuses it.
+    /// When the system refuses it, or its letters are being redriven or dropped.
     pub fn open(directory: &Path, origin: Origin) -> Result<Self, Error> {
         let path = directory.join(NAME);
-        let opened = fs::create_dir_all(directory).and_then(|()| opened(&path));
-        let file = opened.map_err(|error| refused(&path, &error))?;
+        let lock = fs::create_dir_all(directory).and_then(|()| fs::File::open(directory));
+        let lock = lock.map_err(|error| refused(&path, &error))?;
+        match lock.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Unavailable {
+                    store: path.display().to_string(),
+                    code: "locked",
+                    reason: "its letters are being redriven or dropped".to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(refused(&path, &error)),
+        }
+        let file = opened(&path).map_err(|error| refused(&path, &error))?;
         Ok(Self {
             path,
             file,
+            _lock: lock,
             origin,
             pending: Vec::new(),
         })

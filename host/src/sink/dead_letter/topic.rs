@@ -17,8 +17,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContex
 use rdkafka::{ClientConfig, ClientContext};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Origin, headers};
+use super::Origin;
 use crate::access;
+use crate::message::headers;
 use crate::row::{Rejected, Transformed};
 use crate::sink::{Error, Letters};
 

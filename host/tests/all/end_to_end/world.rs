@@ -19,6 +19,7 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::value::CqlTimestamp;
 use tokio::runtime::Runtime;
 
+use crate::dead_letters::keep_refused;
 use crate::support::{cassandra, host, kafka, unique};
 
 const PARTITIONS: i32 = 8;
@@ -140,9 +141,13 @@ impl World {
     }
 
     fn host(&self) -> Command {
+        self.host_of(&["--plugin", "spotify.wasm"])
+    }
+
+    /// The binary with what it is to do, and where.
+    fn host_of(&self, what: &[&str]) -> Command {
         let mut host = host();
-        host.current_dir(self.folder.path())
-            .args(["--plugin", "spotify.wasm"]);
+        host.current_dir(self.folder.path()).args(what);
         host.args(["--brokers", &kafka(), "--cassandra", &cassandra()]);
         host.args([
             "--topic",
@@ -158,10 +163,18 @@ impl World {
 
     /// Runs to the end as it stands now; answers with what was printed.
     pub(super) fn run_once(&self) -> String {
-        let output = self.host().arg("--once").output().expect("the binary runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        printed(self.host().arg("--once"))
+    }
+
+    /// Keeps messages as dead letters.
+    pub(super) fn refuse(&self, messages: &[String]) {
+        keep_refused(&kafka(), &self.name, messages);
+    }
+
+    /// What is done with the dead letters; answers with what was printed.
+    pub(super) fn dlq(&self, verb: &str, flags: &str) -> String {
+        let mut host = self.host_of(&["dlq", verb, "spotify"]);
+        printed(host.args(flags.split_whitespace()))
     }
 
     /// Starts one that goes on until it is stopped.
@@ -259,6 +272,14 @@ impl Drop for World {
                 .delete_topics(&[&self.name, &letters], &AdminOptions::new()),
         );
     }
+}
+
+/// Runs a host to its end; answers with what it printed.
+fn printed(host: &mut Command) -> String {
+    let output = host.output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A running host whose progress is followed.

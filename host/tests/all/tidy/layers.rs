@@ -44,10 +44,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ]),
 ];
 
-/// A member of the group is one thing seen from two rooms: it reads, and it commits what was read.
-const ONE_MEMBER: [(&str, &str); 2] = [
+/// A member of the group is one thing seen from two rooms: it reads, and it commits what was read. So
+/// is a store of letters, which are read and settled.
+const ONE_MEMBER: [(&str, &str); 3] = [
     ("host/src/source/kafka", "checkpoint"),
     ("host/src/checkpoint/kafka", "source"),
+    ("host/src/checkpoint/letters", "source"),
 ];
 
 const HOST: &str = "host/src/";

@@ -8,17 +8,15 @@ use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
 
 type Opener = Box<dyn Fn() -> Result<Room, Error> + Send + Sync>;
 
-/// Opens a worker's sink, with the store of dead letters that belongs beside it.
-pub(super) fn opener(
-    args: &Args,
+/// Opens a worker's sink, with a store of dead letters beside it.
+pub(in crate::cli) fn opener(
+    kind: &SinkKind,
     found: &Found,
-    origin: dead_letter::Origin,
-    topic: &str,
+    letters: LettersOpener,
 ) -> anyhow::Result<Opener> {
-    let letters = letters(args, found, origin, topic)?;
     let keyspace = found.file.cassandra.keyspace.clone();
     let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
-    Ok(match &args.sink {
+    Ok(match kind {
         SinkKind::Cassandra => {
             let config = cassandra_config(found)?;
             Box::new(move || {
@@ -49,9 +47,11 @@ pub(super) fn opener(
     })
 }
 
-type LettersOpener = Box<dyn Fn() -> Result<Box<dyn Letters>, Error> + Send + Sync>;
+pub(in crate::cli) type LettersOpener =
+    Box<dyn Fn() -> Result<Box<dyn Letters>, Error> + Send + Sync>;
 
-fn letters(
+/// Opens the store of dead letters that belongs beside a worker's sink.
+pub(super) fn letters(
     args: &Args,
     found: &Found,
     origin: dead_letter::Origin,

@@ -1,0 +1,131 @@
+//! `host dlq redrive`: the pipeline, with its dead letters as its source.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::{Place, letters_config};
+use crate::checkpoint;
+use crate::cli::exit;
+use crate::cli::run::assemble::{self, LettersOpener, SourceOpener, sink};
+use crate::cli::run::tell_totals;
+use crate::cli::tables::Kind;
+use crate::config::Found;
+use crate::pipeline::{self, Plan};
+use crate::sink::dead_letter::{self, Origin};
+use crate::source::letters::{self, File, Store, Topic, Wanted};
+use crate::telemetry::{Format, Progress};
+use crate::worker::{self, Control, Ended, Ends};
+
+/// What `host dlq redrive` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The plugin to send them through, if it is not the pipeline's as it is
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// Only those with this code
+    #[arg(long)]
+    code: Option<String>,
+    /// How long draining may take after SIGTERM or SIGINT
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
+    grace: Duration,
+}
+
+/// Sends letters through the pipeline again.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let stop = crate::cli::exit_flag()?;
+    let found = args.place.found()?;
+    let (name, bytes) = match &args.plugin {
+        None => found.plugin()?,
+        Some(path) => {
+            let name = path.display().to_string();
+            let bytes = fs::read(path).with_context(|| name.clone())?;
+            (name, bytes)
+        }
+    };
+    let loaded = assemble::load(&found, &name, &bytes)?;
+    let wanted = Wanted {
+        plugin: loaded.origin.name.clone(),
+        code: args.code.clone(),
+        is_whole: true,
+        ..Wanted::default()
+    };
+    let kind = match &args.place.sink {
+        Kind::Cassandra => assemble::SinkKind::Cassandra,
+        Kind::Sqlite(directory) => assemble::SinkKind::Sqlite(directory.clone()),
+    };
+    let topic: Arc<str> = args.place.name(&found).into();
+    let plan = Plan {
+        topic: topic.clone(),
+        workers: 1,
+        worker: worker::Config {
+            interval: None,
+            keeps_letters: true,
+            ..assemble::worker_config(&found, true)
+        },
+        source: source(&args.place, &found, wanted)?,
+        sink: sink::opener(&kind, &found, anew(&args.place, &found, loaded.origin)?)?,
+        lookups: loaded
+            .lookups
+            .into_iter()
+            .map(|(_, lookup)| lookup)
+            .collect(),
+        plugin: loaded.plugin,
+        grace: args.grace,
+    };
+    let control = Arc::new(Control::new(stop, Ends::default()));
+    let mut progress = Progress::new(Format::Text, topic, &found.file.kafka.group);
+    let began = Instant::now();
+    let ended = pipeline::run(plan, &control, &mut |report| progress.observe(report));
+    progress.finish();
+    tell_totals(&progress, began, Format::Text)?;
+    Ok(match ended? {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::Unfinished => exit::TEMPORARY.into(),
+    })
+}
+
+/// Opens the letters, with the way back by which they are none any more.
+fn source(place: &Place, found: &Found, wanted: Wanted) -> anyhow::Result<SourceOpener> {
+    let config = letters_config(found)?;
+    let sink = place.sink.clone();
+    Ok(Box::new(move || {
+        let store: Box<dyn Store> = match &sink {
+            Kind::Cassandra => Box::new(Topic::change(&config, wanted.code.as_deref())?),
+            Kind::Sqlite(directory) => Box::new(File::change(directory, wanted.clone())?),
+        };
+        let (source, settler) = letters::open(store, wanted.clone());
+        let checkpoint = checkpoint::letters::Letters::new(settler);
+        Ok((Box::new(source), Box::new(checkpoint)))
+    }))
+}
+
+/// Opens the store of what is refused again.
+fn anew(place: &Place, found: &Found, origin: Origin) -> anyhow::Result<LettersOpener> {
+    Ok(match &place.sink {
+        Kind::Cassandra => {
+            let properties = found.file.kafka.client(found.folder.as_deref())?;
+            let (brokers, topic) = (found.file.kafka.brokers.clone(), found.file.topic.clone());
+            Box::new(move || {
+                let topic =
+                    dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
+                Ok(Box::new(topic))
+            })
+        }
+        Kind::Sqlite(directory) => {
+            let directory = File::anew(directory);
+            Box::new(move || {
+                Ok(Box::new(dead_letter::File::open(
+                    &directory,
+                    origin.clone(),
+                )?))
+            })
+        }
+    })
+}
