@@ -98,6 +98,11 @@ impl Batch {
         self.entries.is_empty()
     }
 
+    /// Whether there are neither messages nor offsets to commit.
+    pub fn is_bare(&self) -> bool {
+        self.is_empty() && self.spans.is_empty()
+    }
+
     /// The bytes of all keys, values and headers.
     pub fn bytes_len(&self) -> usize {
         self.bytes.len()
@@ -172,6 +177,18 @@ impl Batch {
                 end,
             }),
         }
+    }
+
+    /// Keeps so many messages, and the offsets before those that it gives up.
+    pub fn truncate(&mut self, messages: usize) {
+        for given_up in self.entries.drain(messages.min(self.entries.len())..).rev() {
+            let mut spans = self.spans.iter_mut();
+            if let Some(span) = spans.find(|span| span.partition == given_up.partition) {
+                span.end = given_up.offset;
+            }
+            self.bytes.truncate(given_up.at as usize);
+        }
+        self.spans.retain(|span| span.start < span.end);
     }
 
     /// Takes the spans of partitions out: whoever owns them now will read them again. The messages
@@ -315,6 +332,45 @@ mod tests {
             [0, 1].map(|index| batch.write_time(index)),
             [Some(7_000), Some(3)]
         );
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_covered() {
+        let mut batch = Batch::new("plays".into());
+        batch.push(&message(0, 3, Some(b"one")));
+        batch.push(&message(1, 0, Some(b"two")));
+        batch.cover(0, 4, 6);
+        batch.push(&message(0, 7, Some(b"three")));
+        batch.push(&message(2, 5, Some(b"four")));
+        batch.push(&message(0, 8, None));
+        batch.cover(1, 1, 9);
+        let check = |messages: usize, expected: &[(i32, i64, i64)], bytes: usize| {
+            let mut batch = batch.clone();
+            let kept: Vec<_> = given(&batch).into_iter().take(messages).collect();
+            batch.truncate(messages);
+            let spans = batch.spans().iter();
+            let spans: Vec<_> = spans
+                .map(|span| (span.partition, span.start, span.end))
+                .collect();
+            assert_eq!((&spans[..], batch.bytes_len()), (expected, bytes));
+            assert_eq!(given(&batch), kept);
+        };
+        check(9, &[(0, 3, 9), (1, 0, 9), (2, 5, 6)], 30);
+        check(4, &[(0, 3, 8), (1, 0, 9), (2, 5, 6)], 27);
+        // Offsets without a message before one that is given up may be covered; those behind may not.
+        check(3, &[(0, 3, 8), (1, 0, 9)], 20);
+        check(2, &[(0, 3, 7), (1, 0, 9)], 12);
+        check(1, &[(0, 3, 7)], 6);
+        check(0, &[], 0);
+    }
+
+    fn given(batch: &Batch) -> Vec<(i32, i64, Option<Vec<u8>>)> {
+        let messages = batch.messages();
+        let given = |message: Message<'_>| {
+            let value = message.value.map(<[u8]>::to_vec);
+            (message.partition, message.offset, value)
+        };
+        messages.map(given).collect()
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl Room {
             }
             self.state = State::Keeping(batch.clone(), rejected);
         }
-        let State::Keeping(batch, rejected) = &self.state else {
+        let State::Keeping(batch, rejected) = &mut self.state else {
             panic!("there is no batch to wait for");
         };
         if !rejected.is_empty()
@@ -206,7 +206,7 @@ impl Room {
         }
         let outcome = Outcome {
             written: Written::of(batch),
-            dead_letters: rejected.len(),
+            rejected: std::mem::take(rejected),
         };
         self.state = State::Idle;
         Some(Ok(outcome))
@@ -218,8 +218,9 @@ impl Room {
 pub struct Outcome {
     /// How far each partition is written.
     pub written: Written,
-    /// How many messages ended as dead letters: the plugin's, and those whose rows were refused.
-    pub dead_letters: usize,
+    /// The messages that ended as dead letters, by index: the plugin's, and those whose rows were
+    /// refused.
+    pub rejected: Vec<Rejected>,
 }
 
 fn rejected(batch: &Transformed, refused: &[Refused]) -> Vec<Rejected> {
@@ -236,6 +237,7 @@ fn rejected(batch: &Transformed, refused: &[Refused]) -> Vec<Rejected> {
             });
         }
     }
+    rejected.sort_by_key(|rejected| rejected.message);
     rejected
 }
 

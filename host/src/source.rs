@@ -82,6 +82,12 @@ pub trait Source {
     /// `serve`, before anything else is done: messages of a partition follow its `Assigned`.
     fn changes(&mut self) -> Vec<Change>;
 
+    /// Whether the last error that waiting may mend still holds: of one and the same, `take` and
+    /// `serve` tell once. A source that never waits need not say so.
+    fn is_held_up(&self) -> bool {
+        false
+    }
+
     /// Leaves the group, within a deadline of its own. Commit first: it does not.
     fn close(&mut self);
 }

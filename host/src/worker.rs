@@ -3,7 +3,9 @@
 //! One thread, one batch in flight, nothing shared with other workers. This is the only place that
 //! tries again, and the only one that waits; while it waits it keeps its membership of the group.
 
+mod breaker;
 mod clock;
+mod collect;
 mod control;
 mod report;
 mod stalls;
@@ -21,6 +23,8 @@ use crate::row::{Target, Transformed};
 use crate::sink::{self, Written};
 use crate::source::{self, Change, Limits, Source, Taken};
 
+use breaker::Breaker;
+pub use breaker::Opened;
 pub use clock::Clock;
 pub use control::{Control, Ends};
 pub use report::{Done, Report};
@@ -39,6 +43,8 @@ pub struct Config {
     pub is_fatal_when_held: bool,
     /// Whether rejected messages are kept. If not, they count as left out, with their code.
     pub keeps_letters: bool,
+    /// Whether too many of them hold the work.
+    pub has_breaker: bool,
 }
 
 /// The rooms of one worker.
@@ -79,16 +85,15 @@ pub enum Error {
     /// Its progress cannot be kept.
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
+    /// Too much of what it takes becomes dead letters.
+    #[error("{0}")]
+    Breaker(Opened),
 }
 
 /// The longest the worker leaves its source alone, so that it stays in the group.
 const SERVE_MAX: Duration = Duration::from_millis(100);
 /// How long to wait before trying again what a person must mend.
 const HELD: Duration = Duration::from_secs(5);
-/// So many messages at once mean a backlog, in which gathering more saves the database work.
-const BACKLOG_MIN: usize = 1_000;
-/// How long to wait for more messages in a backlog.
-const GATHER_MAX: Duration = Duration::from_millis(5);
 
 /// One worker. [`Worker::run`] is its life.
 pub struct Worker {
@@ -103,6 +108,17 @@ pub struct Worker {
     released: BTreeSet<i32>,
     next_batch: Instant,
     stalls: Stalls,
+    breaker: Option<Breaker>,
+}
+
+/// What became of a batch.
+enum Carried {
+    /// It is durable.
+    Done,
+    /// It is durable as far as the breaker let it through.
+    Broken(Opened),
+    /// The grace period ended first.
+    Unfinished,
 }
 
 impl Worker {
@@ -116,6 +132,7 @@ impl Worker {
         let clock = Clock::new(config.generation);
         let (positions, released) = (BTreeMap::new(), BTreeSet::new());
         let (next_batch, stalls) = (Instant::now(), Stalls::default());
+        let has_breaker = config.has_breaker && config.keeps_letters;
         Self {
             config,
             rooms,
@@ -126,6 +143,7 @@ impl Worker {
             released,
             next_batch,
             stalls,
+            breaker: has_breaker.then(Breaker::default),
         }
     }
 
@@ -148,12 +166,14 @@ impl Worker {
             let began = Instant::now();
             let (batch, taken) = self.collect(topic.clone())?;
             let collected = began.elapsed();
-            if !is_bare(&batch) {
+            if !batch.is_bare() {
                 self.report(Report::Taken {
                     messages: batch.len(),
                 });
-                if self.carry(batch, began, collected)? == Ended::Unfinished {
-                    return Ok(Ended::Unfinished);
+                match self.carry(batch, began, collected)? {
+                    Carried::Done => {}
+                    Carried::Broken(opened) => return self.hold(opened),
+                    Carried::Unfinished => return Ok(Ended::Unfinished),
                 }
             }
             self.commit()?;
@@ -163,90 +183,64 @@ impl Worker {
         }
     }
 
-    /// Collects a batch: what is there, or what comes until the interval ends.
-    fn collect(&mut self, topic: Arc<str>) -> Result<(Batch, Taken), Error> {
-        let mut batch = Batch::new(topic);
-        let mut last = Taken::Nothing;
-        let mut backoff = Backoff::default();
-        loop {
-            let wait = self.patience(&batch, last);
-            let Some(wait) = wait else { break };
-            let taken = match self.rooms.source.take(&mut batch, self.config.limits, wait) {
-                Ok(taken) => taken,
-                Err(error) if error.is_transient() => {
-                    self.stalls.waits("source", &error);
-                    self.changes(&mut batch);
-                    self.pause(backoff.wait().min(SERVE_MAX))?;
-                    continue;
-                }
-                Err(error) => {
-                    self.lose(error)?;
-                    self.changes(&mut batch);
-                    continue;
-                }
-            };
-            self.stalls.goes_on("source");
-            self.changes(&mut batch);
-            last = taken;
-            let is_over = taken == Taken::End || self.control.is_stopping();
-            if is_over || (taken == Taken::Nothing && is_bare(&batch)) {
-                break;
-            }
-        }
-        if let Some(interval) = self.config.interval
-            && !is_bare(&batch)
-        {
-            self.next_batch = (self.next_batch + interval).max(Instant::now());
-        }
-        self.clock.stamp(&mut batch);
-        Ok((batch, last))
-    }
-
-    /// How long to wait for the next message of a batch; `None` = the batch is closed.
-    fn patience(&self, batch: &Batch, last: Taken) -> Option<Duration> {
-        let limits = self.config.limits;
-        if batch.len() >= limits.messages_max || batch.bytes_len() >= limits.bytes_max {
-            return None;
-        }
-        let is_bare = is_bare(batch);
-        if self.config.interval.is_some() {
-            let left = self.next_batch.saturating_duration_since(Instant::now());
-            return match (left.is_zero(), is_bare) {
-                (false, _) => Some(left.min(SERVE_MAX)),
-                (true, true) => Some(SERVE_MAX),
-                (true, false) => None,
-            };
-        }
-        match last {
-            _ if is_bare => Some(SERVE_MAX),
-            Taken::Some if batch.len() >= BACKLOG_MIN => Some(GATHER_MAX),
-            Taken::Some | Taken::Nothing | Taken::End => None,
-        }
-    }
-
     /// Carries a batch through plugin and sink, however often the sink must be asked.
-    fn carry(&mut self, batch: Batch, began: Instant, collected: Duration) -> Result<Ended, Error> {
+    fn carry(
+        &mut self,
+        batch: Batch,
+        began: Instant,
+        collected: Duration,
+    ) -> Result<Carried, Error> {
         self.released.clear();
         let started = Instant::now();
-        let transformed = Arc::new(self.rooms.plugin.apply(batch)?);
+        let transformed = Arc::new(self.transform(batch)?);
+        let applied = started.elapsed();
+        let Some(outcome) = self.write(&transformed)? else {
+            return Ok(Carried::Unfinished);
+        };
+        let phases = [collected, applied, started.elapsed() - applied];
+        let mut done = Done::of(&transformed, outcome.rejected.len(), began, phases);
+        if !self.config.keeps_letters {
+            let codes = outcome.rejected.iter().map(|letter| letter.code.clone());
+            done.filtered.extend(codes.map(|code| (code, 1)));
+            done.dead_letters = 0;
+        }
+        self.record(outcome.written);
+        self.report(Report::Done(done));
+        let breaker = self.breaker.as_mut();
+        let opened =
+            breaker.and_then(|breaker| breaker.count(transformed.batch.len(), &outcome.rejected));
+        Ok(opened.map_or(Carried::Done, Carried::Broken))
+    }
+
+    /// Transforms a batch up to the message that would open the breaker: nothing has come of the rest
+    /// yet, and whoever goes on reads it again. Only what the sink refuses is known too late for that.
+    fn transform(&mut self, batch: Batch) -> Result<Transformed, Error> {
+        let mut transformed = self.rooms.plugin.apply(batch)?;
+        if !transformed.rejected.is_empty()
+            && let Some(mut ahead) = self.breaker.clone()
+            && let Some(opened) = ahead.count(transformed.batch.len(), &transformed.rejected)
+        {
+            transformed.batch.truncate(opened.messages);
+            transformed = self.rooms.plugin.apply(transformed.batch)?;
+        }
         assert_eq!(
             transformed.conservation_gap(),
             0,
             "every message has exactly one outcome"
         );
-        let applied = started.elapsed();
-        let Some(outcome) = self.write(&transformed)? else {
-            return Ok(Ended::Unfinished);
-        };
-        let phases = [collected, applied, started.elapsed() - applied];
-        let mut done = Done::of(&transformed, outcome.dead_letters, began, phases);
-        if !self.config.keeps_letters {
-            done.filtered
-                .extend(transformed.rejected.iter().map(|r| (r.code.clone(), 1)));
-            done.dead_letters -= transformed.rejected.len();
+        Ok(transformed)
+    }
+
+    /// Takes nothing more, but stays in the group: another member would do the same again.
+    fn hold(&mut self, opened: Opened) -> Result<Ended, Error> {
+        if self.config.is_fatal_when_held {
+            return Err(Error::Breaker(opened));
         }
-        self.record(outcome.written);
-        self.report(Report::Done(done));
+        self.stalls.waits("breaker", &opened);
+        while !self.control.is_stopping() {
+            self.commit()?;
+            self.pause(SERVE_MAX)?;
+        }
         Ok(Ended::Drained)
     }
 
@@ -304,7 +298,7 @@ impl Worker {
     /// Keeps the membership. What the group takes from us now is fenced off the batch in flight.
     fn serve(&mut self) -> Result<(), Error> {
         match self.rooms.source.serve() {
-            Ok(()) => {}
+            Ok(()) => self.source_goes_on(),
             Err(error) if error.is_transient() => self.stalls.waits("source", &error),
             Err(error) => self.lose(error)?,
         }
@@ -317,6 +311,12 @@ impl Worker {
         Ok(())
     }
 
+    fn source_goes_on(&mut self) {
+        if !self.rooms.source.is_held_up() {
+            self.stalls.goes_on("source");
+        }
+    }
+
     /// A partition that cannot go on is told of, and the others go on; work that should come to an
     /// end would wait for it in vain.
     fn lose(&mut self, error: source::Error) -> Result<(), Error> {
@@ -325,15 +325,6 @@ impl Worker {
         }
         tracing::error!(%error, "a partition is stopped");
         Ok(())
-    }
-
-    fn changes(&mut self, batch: &mut Batch) {
-        for change in self.rooms.source.changes() {
-            if let Change::Released { partition } = change {
-                batch.release(|released| released == partition);
-            }
-            self.note(change);
-        }
     }
 
     fn note(&mut self, change: Change) {
@@ -387,11 +378,6 @@ impl Worker {
         // Nobody listens any more only when the process is about to end.
         let _ = self.reports.send(report);
     }
-}
-
-/// Whether a batch has neither messages nor offsets to commit.
-fn is_bare(batch: &Batch) -> bool {
-    batch.is_empty() && batch.spans().is_empty()
 }
 
 #[cfg(test)]

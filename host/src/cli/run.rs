@@ -48,6 +48,9 @@ pub struct Args {
     /// With --once: although the group has other members, which may do part of the work
     #[arg(long, requires = "once")]
     pub share: bool,
+    /// Go on, however many messages become dead letters
+    #[arg(long)]
+    pub no_breaker: bool,
     /// How progress is shown
     #[arg(long, value_name = "text|json", default_value = "text", value_parser = format)]
     pub progress: Format,

@@ -36,6 +36,9 @@ pub struct File {
     /// Where dead letters go.
     #[serde(default)]
     pub dead_letters: DeadLetters,
+    /// Whether a worker holds when more than 5 % of its last 1,000 messages became dead letters.
+    #[serde(default = "yes")]
+    pub breaker: bool,
     /// The plugin.
     pub plugin: PluginSection,
     /// Where reference data is, by the lookup's name.

@@ -33,10 +33,9 @@ use self::native::Inbox;
 pub use self::reader::Reader;
 use self::start::Settled;
 pub use self::start::Start;
-use crate::access;
-use crate::checkpoint;
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Taken};
+use crate::{access, checkpoint};
 
 /// How long a rebalance may wait while we wait for messages.
 const SLICE: Duration = Duration::from_millis(20);
@@ -160,9 +159,8 @@ impl Kafka {
     }
 
     /// Serves librdkafka's hooks and settles what they brought.
-    fn turn(&mut self, wait: Duration) -> Result<(), Error> {
+    fn turn(&mut self, mut wait: Duration) -> Result<(), Error> {
         self.polled = Some(Instant::now());
-        let mut wait = wait;
         for _ in 0..EVENTS_MAX {
             let consumer = self.inbox().consumer().clone();
             match consumer.poll(std::mem::take(&mut wait)) {
@@ -183,7 +181,7 @@ impl Kafka {
         self.forget_released();
         self.settle()?;
         if self.trouble.is_known() && self.inbox().consumer().context().state().is_connected {
-            self.trouble.clear(&self.topic);
+            self.trouble.clear();
         }
         Ok(())
     }
@@ -210,8 +208,7 @@ impl Kafka {
             return Ok(());
         }
         self.settle_at = Instant::now() + SETTLE_AGAIN;
-        let settled = start::settle(&consumer, &self.brokers, self.start, &pending);
-        let (ready, refused) = match settled {
+        let (ready, refused) = match start::settle(&consumer, &self.brokers, self.start, &pending) {
             Ok(Settled::Ready(ready, refused)) => (ready, refused),
             Ok(Settled::Waiting) => return Ok(()),
             Err(error) => return self.trouble.report(error),
@@ -246,13 +243,12 @@ impl Kafka {
                 write_time: from.write_time,
             });
         }
-        self.trouble.clear(&self.topic);
+        self.trouble.clear();
         Ok(())
     }
 
     fn has_changes(&mut self) -> bool {
-        let state = self.inbox().consumer().context().state();
-        !state.changes.is_empty()
+        !self.inbox().consumer().context().state().changes.is_empty()
     }
 
     /// Copies what is there into the batch. Whether there was something.
@@ -354,7 +350,7 @@ impl Source for Kafka {
                 return Ok(Taken::Nothing);
             }
             if self.collect(batch, limits, if is_idle { Duration::ZERO } else { slice }) {
-                self.trouble.clear(&self.topic);
+                self.trouble.clear();
                 return Ok(Taken::Some);
             }
             self.report()?;
@@ -367,6 +363,10 @@ impl Source for Kafka {
     fn serve(&mut self) -> Result<(), Error> {
         self.turn(Duration::ZERO)?;
         self.report()
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.trouble.is_known()
     }
 
     fn changes(&mut self) -> Vec<Change> {

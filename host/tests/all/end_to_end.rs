@@ -26,14 +26,14 @@ fn what_is_sent_is_what_stands_in_the_table() {
     .map(str::to_owned);
     world.send(bad.into_iter());
 
-    let output = world.run_once();
+    let output = world.run_once(&[]);
     let conservation = "in 10,003 = written 10,000 + filtered 0 + dead letters 3 + pending 0";
     assert!(output.contains(conservation), "{output}");
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
     assert_eq!(world.dead_letters(), ["bad_json", "bad_json", "wrong_type"]);
 
     // Nothing is left to do, and doing nothing changes nothing.
-    let output = world.run_once();
+    let output = world.run_once(&[]);
     assert!(output.contains("in 0 = written 0"), "{output}");
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
 }
@@ -53,7 +53,7 @@ fn after_kill_9_the_table_is_the_same() {
             "it was done before it was killed"
         );
     }
-    world.run_once();
+    world.run_once(&[]);
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
 }
 
@@ -107,7 +107,7 @@ fn what_was_refused_is_redriven_once() {
     const FEW: usize = 40;
     let world = World::new("redriven");
     world.send(["not JSON".to_owned()].into_iter());
-    let output = world.run_once();
+    let output = world.run_once(&[]);
     assert!(output.contains("dead letters 1 + pending 0"), "{output}");
     world.refuse(&(0..FEW).map(play).collect::<Vec<_>>());
     let committed = world.committed();
@@ -151,6 +151,26 @@ fn what_was_refused_is_redriven_once() {
     assert_eq!(listed(), (serde_json::json!({}), 0.into()));
     let output = world.dlq("redrive", "");
     assert!(output.contains("in 0 = written 0"), "{output}");
+}
+
+#[test]
+fn the_breaker_holds_and_loses_nothing() {
+    let world = World::new("poison");
+    world.send((0..3_000).map(|index| format!("message {index} is not JSON")));
+    let mut child = world.start_with(&["--workers", "1"], &[]);
+    wait_until("the breaker to open", || child.messages() > 0);
+    wait_until("the commit of what it let through", || {
+        world.committed() == 100
+    });
+    assert_eq!(child.messages(), 100);
+    assert_eq!(child.stop(), Some(0));
+    assert!(child.said().contains("--no-breaker"), "{}", child.said());
+    assert_eq!((world.committed(), world.dead_letters().len()), (100, 100));
+
+    // Whoever goes on finds every message that is left, and none twice.
+    let output = world.run_once(&["--no-breaker"]);
+    assert!(output.contains("in 2,900 = written 0"), "{output}");
+    assert_eq!(world.dead_letters().len(), 3_000);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod stores;
 mod support;
 
 mod aggregates;
+mod breaker;
 mod cassandra;
 mod check;
 mod cli;

@@ -67,6 +67,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         worker: worker::Config {
             interval: None,
             keeps_letters: true,
+            // All of them were refused once.
+            has_breaker: false,
             ..assemble::worker_config(&found, true)
         },
         source: source(&args.place, &found, wanted)?,

@@ -1,29 +1,29 @@
 //! From flags and configuration to a [`Plan`]: which rooms a pipeline is made of.
 
 pub(in crate::cli) mod sink;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::Args;
-use crate::checkpoint;
 use crate::config::{self, DeadLetters, Found, Verdict};
 use crate::lookup::{self, Lookup};
 use crate::pipeline::{Opened, Plan};
 use crate::plugin::{self, Plugin};
-use crate::retry::Backoff;
 use crate::sink::dead_letter::Origin;
-use crate::source::{self, Limits, kafka, replay};
-use crate::worker::{self, Ends, Stalls};
+use crate::source::{self, Limits, kafka};
+use crate::worker::{self, Ends};
 
 pub(in crate::cli) use sink::LettersOpener;
+use stream::Stream;
 
 /// Where rows go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +106,8 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         partitions,
         topic,
     } = match &args.source {
-        SourceKind::Kafka => topic(kafka, args, stop)?,
-        SourceKind::File(path) => file(path.clone(), args.settings.topic.clone()),
+        SourceKind::Kafka => stream::topic(kafka, args, stop)?,
+        SourceKind::File(path) => stream::file(path.clone(), args.settings.topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let letters = sink::letters(args, &found, origin, &topic)?;
@@ -117,10 +117,12 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         SinkKind::Sqlite(_) => 1,
         SinkKind::Cassandra | SinkKind::None => workers(args.workers, partitions),
     };
+    let mut worker = worker_config(&found, is_finite);
+    worker.has_breaker &= !args.no_breaker;
     let plan = Plan {
         topic: topic.into(),
         workers,
-        worker: worker_config(&found, is_finite),
+        worker,
         plugin,
         lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),
         source,
@@ -271,109 +273,6 @@ pub(in crate::cli) fn kafka_config(
     })
 }
 
-/// The topic's partitions with their ends, as soon as the topic can be seen.
-fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(i32, i64, i64)>> {
-    let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
-    loop {
-        match kafka::partitions(config) {
-            Ok(partitions) => {
-                stalls.goes_on("source");
-                return Ok(partitions);
-            }
-            Err(error) if error.is_transient() && !stop.load(Ordering::Relaxed) => {
-                stalls.waits("source", &error);
-                std::thread::sleep(backoff.wait());
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// How long a member that was killed is still counted: its session time-out, once more if it was
-/// killed while the group was changing (the broker then gives it a new session), and a little.
-const SESSION_MAX: Duration = Duration::from_secs(22);
-
-/// Other members would do part of the work, and `--once` would end before theirs is done.
-fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<()> {
-    let until = Instant::now() + SESSION_MAX;
-    let mut is_told = false;
-    loop {
-        let members = kafka::members(config)?;
-        if members == 0 || stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if Instant::now() >= until {
-            let reason = format!(
-                "the group `{}` has {members} other members: stop them, give another --group, or \
-                 say --share to do only what falls to this process",
-                config.group
-            );
-            return Err(config::Error::Setting(reason).into());
-        }
-        if !std::mem::replace(&mut is_told, true) {
-            tracing::info!(
-                group = config.group,
-                members,
-                "waiting for other members to leave"
-            );
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-/// Where a pipeline's messages come from, and what is known of it before.
-struct Stream {
-    source: SourceOpener,
-    ends: Ends,
-    partitions: usize,
-    topic: String,
-}
-
-fn topic(config: kafka::Config, args: &Args, stop: &AtomicBool) -> anyhow::Result<Stream> {
-    let partitions = partitions(&config, stop)?;
-    let mut ends = Ends::default();
-    if args.once {
-        if !args.share {
-            refuse_company(&config, stop)?;
-        }
-        let each = partitions
-            .iter()
-            .map(|&(partition, _, end)| (partition, end));
-        ends = Ends::new(each.collect());
-    }
-    let (partitions, topic) = (partitions.len(), config.topic.clone());
-    let source = move || -> Result<Opened, source::Error> {
-        let (source, checkpoint) = kafka::open(&config)?;
-        Ok((Box::new(source), Box::new(checkpoint)))
-    };
-    Ok(Stream {
-        source: Box::new(source),
-        ends,
-        partitions,
-        topic,
-    })
-}
-
-fn file(path: PathBuf, topic: Option<String>) -> Stream {
-    let name = path.file_name().filter(|_| path.as_os_str() != "-");
-    let name = name.map_or_else(|| "stdin".into(), |name| name.to_string_lossy());
-    let topic = topic.unwrap_or_else(|| name.into_owned());
-    let as_topic = topic.clone();
-    let source = move || -> Result<Opened, source::Error> {
-        let source = replay::open(&path, &as_topic)?;
-        Ok((
-            Box::new(source),
-            Box::new(checkpoint::memory::Memory::default()),
-        ))
-    };
-    Stream {
-        source: Box::new(source),
-        ends: Ends::default(),
-        partitions: 1,
-        topic,
-    }
-}
-
 /// How workers go about their batches; work is finite that comes to an end.
 pub(in crate::cli) fn worker_config(found: &Found, is_finite: bool) -> worker::Config {
     let section = &found.file.batch;
@@ -388,6 +287,7 @@ pub(in crate::cli) fn worker_config(found: &Found, is_finite: bool) -> worker::C
         generation: 0,
         is_fatal_when_held: is_finite,
         keeps_letters: found.file.dead_letters == DeadLetters::On,
+        has_breaker: found.file.breaker,
     }
 }
 

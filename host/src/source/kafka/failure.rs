@@ -100,10 +100,8 @@ impl Trouble {
     }
 
     /// It is over.
-    pub(super) fn clear(&mut self, topic: &str) {
-        if self.0.take().is_some() {
-            tracing::info!(topic, "kafka answers again");
-        }
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
     }
 }
 
@@ -126,7 +124,7 @@ mod tests {
                 .is_ok()
         );
         assert!(trouble.report(error(missing)).is_err());
-        trouble.clear("t");
+        trouble.clear();
         assert!(trouble.report(error(missing)).is_err());
     }
 }

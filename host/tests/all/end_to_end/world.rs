@@ -162,8 +162,8 @@ impl World {
     }
 
     /// Runs to the end as it stands now; answers with what was printed.
-    pub(super) fn run_once(&self) -> String {
-        printed(self.host().arg("--once"))
+    pub(super) fn run_once(&self, flags: &[&str]) -> String {
+        printed(self.host().arg("--once").args(flags))
     }
 
     /// Keeps messages as dead letters.
@@ -179,8 +179,13 @@ impl World {
 
     /// Starts one that goes on until it is stopped.
     pub(super) fn start(&self, variables: &[(&str, &str)]) -> Child {
+        self.start_with(&[], variables)
+    }
+
+    pub(super) fn start_with(&self, flags: &[&str], variables: &[(&str, &str)]) -> Child {
         let mut host = self.host();
         host.args(["--progress", "json"])
+            .args(flags)
             .envs(variables.iter().copied());
         Child::start(host.stdin(Stdio::null()))
     }

@@ -1,0 +1,125 @@
+//! The source of a pipeline, and what must be known of it before it is opened.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Args, SourceOpener};
+use crate::checkpoint;
+use crate::config;
+use crate::pipeline::Opened;
+use crate::retry::Backoff;
+use crate::source::{Error, kafka, replay};
+use crate::worker::{Ends, Stalls};
+
+/// Where a pipeline's messages come from, and what is known of it before.
+pub(super) struct Stream {
+    pub(super) source: SourceOpener,
+    pub(super) ends: Ends,
+    pub(super) partitions: usize,
+    pub(super) topic: String,
+}
+
+/// A topic, as soon as it can be seen; with `--once` also up to where it is read.
+///
+/// # Errors
+/// When it cannot be read, or with `--once` others of the group are at work.
+pub(super) fn topic(
+    config: kafka::Config,
+    args: &Args,
+    stop: &AtomicBool,
+) -> anyhow::Result<Stream> {
+    let partitions = partitions(&config, stop)?;
+    let mut ends = Ends::default();
+    if args.once {
+        if !args.share {
+            refuse_company(&config, stop)?;
+        }
+        let each = partitions
+            .iter()
+            .map(|&(partition, _, end)| (partition, end));
+        ends = Ends::new(each.collect());
+    }
+    let (partitions, topic) = (partitions.len(), config.topic.clone());
+    let source = move || -> Result<Opened, Error> {
+        let (source, checkpoint) = kafka::open(&config)?;
+        Ok((Box::new(source), Box::new(checkpoint)))
+    };
+    Ok(Stream {
+        source: Box::new(source),
+        ends,
+        partitions,
+        topic,
+    })
+}
+
+/// A file, which is one partition.
+pub(super) fn file(path: PathBuf, topic: Option<String>) -> Stream {
+    let name = path.file_name().filter(|_| path.as_os_str() != "-");
+    let name = name.map_or_else(|| "stdin".into(), |name| name.to_string_lossy());
+    let topic = topic.unwrap_or_else(|| name.into_owned());
+    let as_topic = topic.clone();
+    let source = move || -> Result<Opened, Error> {
+        let source = replay::open(&path, &as_topic)?;
+        Ok((
+            Box::new(source),
+            Box::new(checkpoint::memory::Memory::default()),
+        ))
+    };
+    Stream {
+        source: Box::new(source),
+        ends: Ends::default(),
+        partitions: 1,
+        topic,
+    }
+}
+
+/// The topic's partitions with their ends, as soon as the topic can be seen.
+fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(i32, i64, i64)>> {
+    let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
+    loop {
+        match kafka::partitions(config) {
+            Ok(partitions) => {
+                stalls.goes_on("source");
+                return Ok(partitions);
+            }
+            Err(error) if error.is_transient() && !stop.load(Ordering::Relaxed) => {
+                stalls.waits("source", &error);
+                std::thread::sleep(backoff.wait());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// How long a member that was killed is still counted: its session time-out, once more if it was
+/// killed while the group was changing (the broker then gives it a new session), and a little.
+const SESSION_MAX: Duration = Duration::from_secs(22);
+
+/// Other members would do part of the work, and `--once` would end before theirs is done.
+fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<()> {
+    let until = Instant::now() + SESSION_MAX;
+    let mut is_told = false;
+    loop {
+        let members = kafka::members(config)?;
+        if members == 0 || stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            let reason = format!(
+                "the group `{}` has {members} other members: stop them, give another --group, or \
+                 say --share to do only what falls to this process",
+                config.group
+            );
+            return Err(config::Error::Setting(reason).into());
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            tracing::info!(
+                group = config.group,
+                members,
+                "waiting for other members to leave"
+            );
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
