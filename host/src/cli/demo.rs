@@ -222,9 +222,8 @@ impl Show {
             lines.push(format!("  {host} query {pipeline} {asked} --sink {sink}"));
         }
         if totals.dead_letters > 0 {
-            let letters = self.args.dir.join(LETTERS).display().to_string();
-            lines.push("and at a message that was refused, with its reason:".to_owned());
-            lines.push(format!("  head -n 1 {}", quoted(&letters)));
+            lines.push("and at what was refused, with the reasons:".to_owned());
+            lines.push(format!("  {host} dlq ls {pipeline} --sink {sink}"));
         }
         super::show(&(lines.join("\n") + "\n"))
     }

@@ -97,6 +97,7 @@ const WRONG: &[(&str, i32, &[&str])] = &[
     ("dlq show spotify seven", 2, &["PARTITION/OFFSET"]),
     ("dlq drop spotify --before soon", 2, &["soon", "2026-03-02T16:00:00Z"]),
     ("dlq redrive spotify --sink none", 2, &["none", "sqlite:DIR"]),
+    ("dlq ls spotify --sink sqlite:nowhere", 1, &["nowhere"]),
     ("dlq redrive spotify --sink sqlite:nowhere", 1, &["nowhere"]),
     ("dlq redrive spotify --plugin nothing.wasm --sink sqlite:nowhere", 1, &["nothing.wasm"]),
     ("RUN --source nothing.jsonl --sink none", 1, &["nothing.jsonl"]),

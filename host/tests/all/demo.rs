@@ -29,7 +29,7 @@ fn every_pipeline_shows_itself() {
         assert!(shown.contains(" + pending 0\n"), "{shown}");
         let commands = shown.lines().filter_map(|line| line.strip_prefix("  "));
         let commands: Vec<&str> = commands
-            .filter(|line| line.contains(" query ") || line.starts_with("head "))
+            .filter(|line| line.contains(" query ") || line.contains(" dlq "))
             .collect();
         assert_eq!(commands.len(), 4, "{shown}");
         for command in commands {

@@ -114,29 +114,37 @@ pub(super) fn ls(args: &Ls) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line a letter: which message, why, by whom, when, its key.
+/// What `ls` tells of a letter, in columns.
+const HEAD: [&str; 6] = ["message", "code", "stage", "time", "key", "reason"];
+
+/// A line a letter, under a head; nothing without letters.
 fn lines(letters: &[Letter]) -> String {
     let cells = letters.iter().map(|letter| {
+        let key = letter.key.as_deref();
         [
             place(letter),
             escaped(letter.code.as_bytes()),
             escaped(letter.stage.as_bytes()),
             time(letter.timestamp),
-            letter.key.as_deref().map_or_else(|| "-".to_owned(), short),
+            key.map_or_else(|| "-".to_owned(), |key| short(key, KEY_MAX)),
+            short(letter.reason.as_bytes(), REASON_MAX),
         ]
     });
-    let cells: Vec<_> = cells.collect();
+    let cells: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(cells).collect();
+    if letters.is_empty() {
+        return String::new();
+    }
     let width = |column: usize| {
         let widths = cells.iter().map(|line| line[column].chars().count());
         widths.max().unwrap_or(0)
     };
-    let widths = [0, 1, 2, 3].map(width);
+    let widths = [0, 1, 2, 3, 4].map(width);
     let mut text = String::new();
     for line in &cells {
         for (cell, width) in line.iter().zip(widths) {
             text += &format!("{cell:width$}  ");
         }
-        text += &line[4];
+        text += &line[5];
         text.push('\n');
     }
     text
@@ -228,10 +236,12 @@ fn time(milliseconds: i64) -> String {
 
 /// The most characters of a key in a line.
 const KEY_MAX: usize = 32;
+/// The most characters of a reason in a line; `show` has all of it.
+const REASON_MAX: usize = 60;
 
-fn short(key: &[u8]) -> String {
-    let whole = escaped(key);
-    match whole.char_indices().nth(KEY_MAX) {
+fn short(bytes: &[u8], chars_max: usize) -> String {
+    let whole = escaped(bytes);
+    match whole.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", &whole[..end]),
         None => whole,
     }
@@ -285,6 +295,6 @@ mod tests {
         ] {
             assert_eq!(escaped(bytes), expected);
         }
-        assert_eq!(short(&[b'k'; 40]), format!("{}…", "k".repeat(32)));
+        assert_eq!(short(&[b'k'; 40], 32), format!("{}…", "k".repeat(32)));
     }
 }

@@ -36,7 +36,8 @@ impl File {
         let path = directory.join(NAME);
         let lines = match fs::File::open(&path) {
             Ok(file) => Some(BufReader::new(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // A mistyped directory has no letters, either.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && directory.is_dir() => None,
             Err(error) => return Err(failed(&path, error)),
         };
         Ok(Self {
