@@ -18,7 +18,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use document::{Document, Flag};
-pub use file::{BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict};
+pub use file::{
+    AdminSection, BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict,
+};
 pub use find::{Found, Text, find, list_bytes, lookup_bytes};
 pub use schema::text as schema;
 pub use secret::Reference;
@@ -135,6 +137,13 @@ pub fn cache_directory() -> Option<PathBuf> {
     let cache = own.map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     Some(cache?.join("sluice"))
+}
+
+/// Where a running host tells that it runs: `sluice` in `XDG_RUNTIME_DIR`. `None`, if the environment
+/// names no such place.
+pub fn runtime_directory() -> Option<PathBuf> {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+    Some(PathBuf::from(own?).join("sluice"))
 }
 
 /// How the user began this program, to begin the commands that are shown: `cargo run ... --`, if

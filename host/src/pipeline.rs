@@ -4,7 +4,7 @@
 //! ending; what happens to a message is the worker's business.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::retry::Backoff;
 use crate::row::Key;
 use crate::sink;
 use crate::source::{self, Source};
-use crate::worker::{self, Control, Ended, Error, Report, Rooms, Stalls, Worker};
+use crate::worker::{self, Control, Ended, Error, Report, Reports, Rooms, Stalls, Worker};
 
 /// A source with the checkpoint that commits through it.
 pub type Opened = (Box<dyn Source>, Box<dyn Checkpoint>);
@@ -59,8 +59,10 @@ pub fn run(
     let (reports, received) = sync_channel(REPORTS_MAX);
     let spawn = |index| {
         let (plan, control, reports) = (plan.clone(), control.clone(), reports.clone());
+        // Nobody listens any more only when the process is about to end.
+        let reports = Reports::new(index, move |report| drop(reports.send(report)));
         let life = move || {
-            let ended = live(&plan, &control, &reports);
+            let ended = live(&plan, &control, reports);
             // One worker that cannot go on ends the process, which says why and exits.
             if ended.is_err() {
                 control.stop();
@@ -114,9 +116,9 @@ fn join(workers: Vec<JoinHandle<Result<Ended, Error>>>) -> Result<Ended, Error> 
 }
 
 /// A worker's life: opens its rooms, then works.
-fn live(plan: &Plan, control: &Arc<Control>, reports: &SyncSender<Report>) -> Result<Ended, Error> {
+fn live(plan: &Plan, control: &Arc<Control>, reports: Reports) -> Result<Ended, Error> {
     let (mut source, checkpoint) = (plan.source)()?;
-    let Some((sink, keys)) = open_sink(plan, control, source.as_mut())? else {
+    let Some((sink, keys)) = open_sink(plan, control, &reports, source.as_mut())? else {
         return Ok(Ended::Drained);
     };
     let plugin = plan.plugin.instance(keys, plan.lookups.clone())?;
@@ -128,15 +130,15 @@ fn live(plan: &Plan, control: &Arc<Control>, reports: &SyncSender<Report>) -> Re
         checkpoint,
         targets,
     };
-    let _ = reports.send(Report::Ready);
-    Worker::new(plan.worker.clone(), rooms, control.clone(), reports.clone())
-        .run(plan.topic.clone())
+    reports.send(Report::Ready);
+    Worker::new(plan.worker.clone(), rooms, control.clone(), reports).run(plan.topic.clone())
 }
 
 /// Opens and prepares the sink, for as long as that takes. `None`: told to stop meanwhile.
 fn open_sink(
     plan: &Plan,
     control: &Control,
+    reports: &Reports,
     source: &mut dyn Source,
 ) -> Result<Option<(sink::Room, Vec<Key>)>, Error> {
     let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
@@ -147,13 +149,13 @@ fn open_sink(
         });
         let error = match opened {
             Ok(opened) => {
-                stalls.goes_on("sink");
+                stalls.goes_on(reports, "sink");
                 return Ok(Some(opened));
             }
             Err(error) if error.is_transient() => error,
             Err(error) => return Err(error.into()),
         };
-        stalls.waits("sink", &error);
+        stalls.waits(reports, "sink", &error);
         let until = Instant::now() + backoff.wait();
         while Instant::now() < until {
             if control.is_stopping() {

@@ -23,7 +23,7 @@ mod shape;
 mod wasi;
 mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -180,6 +180,7 @@ impl Plugin {
             decoder: Decoder::new(&description.fields),
             pack: Pack::new(description),
             live: None,
+            traps: BTreeMap::new(),
         };
         instance.revive()?;
         Ok(instance)
@@ -224,6 +225,8 @@ pub struct Instance {
     pack: Pack,
     /// `None` after a failed call: what is left of the guest's memory cannot be trusted.
     live: Option<Live>,
+    /// How many calls have failed since they were last told, by kind.
+    traps: BTreeMap<&'static str, usize>,
 }
 
 /// A batch on its way through an instance.
@@ -259,6 +262,19 @@ impl Instance {
         self.turn(batch, |_, messages, _| {
             Ok(native::call(transform, &messages))
         })
+    }
+
+    /// How many calls have failed since this was asked before, by kind: `trap`, `deadline`, `memory`,
+    /// `stack`, `output` or `bad_answer`.
+    pub fn take_traps(&mut self) -> BTreeMap<&'static str, usize> {
+        std::mem::take(&mut self.traps)
+    }
+
+    /// The guest's memory, in bytes; 0 after a failed call, until the next.
+    pub fn memory_bytes(&self) -> usize {
+        let live = self.live.as_ref();
+        let left = live.map(Live::memory_left);
+        left.map_or(0, |left| self.plugin.0.config.limits.memory_max - left)
     }
 
     fn turn(&mut self, batch: Batch, guest: impl Guest) -> Result<Transformed, Error> {
@@ -320,6 +336,7 @@ impl<G: Guest> Turn<'_, G> {
             Ok(Err(fault)) => {
                 // What is left of the guest's memory cannot be trusted: the next call starts anew.
                 self.instance.live = None;
+                *self.instance.traps.entry(fault.code).or_default() += 1;
                 let since = *self.failing_since.get_or_insert_with(Instant::now);
                 let limit = self.instance.plugin.0.config.limits.isolation_max;
                 if since.elapsed() > limit {

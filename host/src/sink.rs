@@ -268,6 +268,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Why, for metrics: `overloaded`, `write_timeout`, `schema`, ...
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { code, .. } => code,
+            Self::Schema(_) => "schema",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
     /// Whether waiting may mend it.
     pub fn is_transient(&self) -> bool {
         match self {

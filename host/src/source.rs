@@ -60,6 +60,17 @@ pub enum Change {
     },
 }
 
+/// How far a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which one.
+    pub partition: i32,
+    /// The offset to go on from, as the broker has acknowledged it.
+    pub committed: Option<i64>,
+    /// The offset after the last message of the log, as the last fetch told it.
+    pub end: Option<i64>,
+}
+
 /// Where messages come from.
 ///
 /// One thread drives it: the worker's.
@@ -86,6 +97,12 @@ pub trait Source {
     /// `serve` tell once. A source that never waits need not say so.
     fn is_held_up(&self) -> bool {
         false
+    }
+
+    /// How far each partition is that is ours, as far as that is known without asking; of a file
+    /// there is nothing to tell.
+    fn standing(&self) -> Vec<Standing> {
+        Vec::new()
     }
 
     /// Leaves the group, within a deadline of its own. Commit first: it does not.
@@ -176,15 +193,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it stops one partition only, and the others go on.
-    pub fn is_of_a_partition(&self) -> bool {
+    /// The one partition that it stops, if the others go on.
+    pub fn partition(&self) -> Option<i32> {
         match self {
-            Self::Gap { .. } | Self::Corrupt { .. } | Self::Metadata { .. } => true,
+            Self::Gap { partition, .. }
+            | Self::Corrupt { partition, .. }
+            | Self::Metadata { partition, .. } => Some(*partition),
             Self::Broker { .. }
             | Self::Refused { .. }
             | Self::NoTopic { .. }
             | Self::File { .. }
-            | Self::Settings(_) => false,
+            | Self::Settings(_) => None,
         }
     }
 

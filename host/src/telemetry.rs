@@ -1,7 +1,12 @@
-//! What a person or a program sees of the work: the log, the lines of progress, the last line.
+//! What a person or a program sees of the work: the log, the lines of progress, the last line,
+//! and what it is answered at the admin address.
 //!
 //! It counts reports; it never looks into a room.
 
+pub mod admin;
+mod batch;
+mod board;
+pub mod metrics;
 mod progress;
 
 use std::fmt::Write;
@@ -12,6 +17,8 @@ use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use batch::Run;
+pub use board::{About, Board};
 pub use progress::{Format, Progress, Totals};
 
 /// Starts the log on standard error: text on a terminal, JSON otherwise. `filter` names levels, for

@@ -12,7 +12,6 @@ mod stalls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{self, Checkpoint, Commit};
@@ -27,7 +26,7 @@ use breaker::Breaker;
 pub use breaker::Opened;
 pub use clock::Clock;
 pub use control::{Control, Ends};
-pub use report::{Done, Report};
+pub use report::{Done, Report, Reports};
 pub use stalls::Stalls;
 
 /// How a worker goes about its batches.
@@ -100,7 +99,7 @@ pub struct Worker {
     config: Config,
     rooms: Rooms,
     control: Arc<Control>,
-    reports: SyncSender<Report>,
+    reports: Reports,
     clock: Clock,
     /// The next offset to record of each partition that is ours.
     positions: BTreeMap<i32, i64>,
@@ -123,12 +122,7 @@ enum Carried {
 
 impl Worker {
     /// A worker that has not begun.
-    pub fn new(
-        config: Config,
-        rooms: Rooms,
-        control: Arc<Control>,
-        reports: SyncSender<Report>,
-    ) -> Self {
+    pub fn new(config: Config, rooms: Rooms, control: Arc<Control>, reports: Reports) -> Self {
         let clock = Clock::new(config.generation);
         let (positions, released) = (BTreeMap::new(), BTreeSet::new());
         let (next_batch, stalls) = (Instant::now(), Stalls::default());
@@ -167,16 +161,18 @@ impl Worker {
             let (batch, taken) = self.collect(topic.clone())?;
             let collected = began.elapsed();
             if !batch.is_bare() {
-                self.report(Report::Taken {
-                    messages: batch.len(),
+                self.reports.send(Report::Taken {
+                    messages: batch.counts(),
                 });
                 match self.carry(batch, began, collected)? {
                     Carried::Done => {}
                     Carried::Broken(opened) => return self.hold(opened),
                     Carried::Unfinished => return Ok(Ended::Unfinished),
                 }
+            } else {
+                self.commit()?;
             }
-            self.commit()?;
+            self.reports.stand(&*self.rooms.source, &self.rooms.plugin);
             if taken == Taken::End || self.control.is_stopping() {
                 return Ok(Ended::Drained);
             }
@@ -193,19 +189,23 @@ impl Worker {
         self.released.clear();
         let started = Instant::now();
         let transformed = Arc::new(self.transform(batch)?);
+        let traps = self.rooms.plugin.take_traps();
         let applied = started.elapsed();
         let Some(outcome) = self.write(&transformed)? else {
             return Ok(Carried::Unfinished);
         };
         let phases = [collected, applied, started.elapsed() - applied];
-        let mut done = Done::of(&transformed, outcome.rejected.len(), began, phases);
+        let targets = &self.rooms.targets;
+        let mut done = Done::of(&transformed, &outcome.rejected, targets, began, phases);
+        done.traps = traps;
         if !self.config.keeps_letters {
-            let codes = outcome.rejected.iter().map(|letter| letter.code.clone());
-            done.filtered.extend(codes.map(|code| (code, 1)));
-            done.dead_letters = 0;
+            done.keep_no_letters();
         }
         self.record(outcome.written);
-        self.report(Report::Done(done));
+        let recorded = Instant::now();
+        self.commit()?;
+        done.phases[3] = recorded.elapsed();
+        self.reports.send(Report::Done(done));
         let breaker = self.breaker.as_mut();
         let opened =
             breaker.and_then(|breaker| breaker.count(transformed.batch.len(), &outcome.rejected));
@@ -236,9 +236,10 @@ impl Worker {
         if self.config.is_fatal_when_held {
             return Err(Error::Breaker(opened));
         }
-        self.stalls.waits("breaker", &opened);
+        self.stalls.waits(&self.reports, "breaker", &opened);
         while !self.control.is_stopping() {
             self.commit()?;
+            self.reports.stand(&*self.rooms.source, &self.rooms.plugin);
             self.pause(SERVE_MAX)?;
         }
         Ok(Ended::Drained)
@@ -251,7 +252,7 @@ impl Worker {
         loop {
             match self.rooms.sink.poll(SERVE_MAX) {
                 Some(Ok(outcome)) => {
-                    self.stalls.goes_on("sink");
+                    self.stalls.goes_on(&self.reports, "sink");
                     return Ok(Some(outcome));
                 }
                 Some(Err(error)) => self.recover(error, &mut backoff)?,
@@ -266,7 +267,8 @@ impl Worker {
 
     /// Waits after a failed write, and starts it again.
     fn recover(&mut self, error: sink::Error, backoff: &mut Backoff) -> Result<(), Error> {
-        self.stalls.waits("sink", &error);
+        self.stalls.waits(&self.reports, "sink", &error);
+        self.reports.send(Report::Retries { code: error.code() });
         if error.is_transient() {
             self.pause(backoff.wait())?;
         } else {
@@ -275,7 +277,7 @@ impl Worker {
             }
             self.pause(HELD)?;
             if let Err(error) = self.rooms.sink.prepare(&self.rooms.targets) {
-                self.stalls.waits("sink", &error);
+                self.stalls.waits(&self.reports, "sink", &error);
             }
         }
         self.rooms.sink.resume();
@@ -299,7 +301,9 @@ impl Worker {
     fn serve(&mut self) -> Result<(), Error> {
         match self.rooms.source.serve() {
             Ok(()) => self.source_goes_on(),
-            Err(error) if error.is_transient() => self.stalls.waits("source", &error),
+            Err(error) if error.is_transient() => {
+                self.stalls.waits(&self.reports, "source", &error);
+            }
             Err(error) => self.lose(error)?,
         }
         for change in self.rooms.source.changes() {
@@ -313,17 +317,22 @@ impl Worker {
 
     fn source_goes_on(&mut self) {
         if !self.rooms.source.is_held_up() {
-            self.stalls.goes_on("source");
+            self.stalls.goes_on(&self.reports, "source");
         }
     }
 
     /// A partition that cannot go on is told of, and the others go on; work that should come to an
     /// end would wait for it in vain.
     fn lose(&mut self, error: source::Error) -> Result<(), Error> {
-        if !error.is_of_a_partition() || self.config.is_fatal_when_held {
+        let Some(partition) = error
+            .partition()
+            .filter(|_| !self.config.is_fatal_when_held)
+        else {
             return Err(error.into());
-        }
+        };
         tracing::error!(%error, "a partition is stopped");
+        let reason = error.to_string();
+        self.reports.send(Report::Stopped { partition, reason });
         Ok(())
     }
 
@@ -342,6 +351,7 @@ impl Worker {
                 tracing::debug!(partition, "partition released");
                 self.clock.forget(partition);
                 self.positions.remove(&partition);
+                self.reports.send(Report::Released { partition });
             }
         }
     }
@@ -372,11 +382,6 @@ impl Worker {
             self.control.stop();
         }
         Ok(())
-    }
-
-    fn report(&self, report: Report) {
-        // Nobody listens any more only when the process is about to end.
-        let _ = self.reports.send(report);
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) fn measure(rate: u32) {
         &kafka,
         "--cassandra",
         &cassandra,
+        "--admin",
+        "off",
     ]);
     load::empty_topic(&topic);
     let stop = Arc::new(AtomicBool::new(false));
@@ -94,7 +96,7 @@ pub(crate) fn measure(rate: u32) {
             let now = Instant::now();
             done.extend(batch.spans.iter().map(|&span| (span, now)));
         }
-        Some(Report::Taken { .. }) | None => {}
+        Some(_) | None => {}
     })
     .expect("the pipeline runs");
     producer.join().expect("the producer ends well");

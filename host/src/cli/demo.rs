@@ -17,7 +17,8 @@ use shell_words::quote as quoted;
 
 use self::example::Example;
 use super::produce::{cells, description};
-use super::run::{self, assemble};
+use super::run;
+use super::run::assemble::{self, Watched};
 use super::settings::Settings;
 use super::{exit, tables};
 use crate::config::{self, Found};
@@ -46,6 +47,9 @@ pub struct Args {
     /// Where the rows go; what an earlier demo left there is replaced
     #[arg(long, value_name = "DIR", default_value = "sluice-demo")]
     pub dir: PathBuf,
+    /// Where metrics and readiness are told over HTTP [default: off]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin: Option<String>,
 }
 
 /// One message in so many is bad, when their number is known: they are part of the show.
@@ -77,15 +81,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     show.greet()?;
     let typed = pipeline_args(args, &file.name, &broker.brokers());
     let assembled = assemble::assemble(&typed, &stop)?;
-    let control = Arc::new(Control::new(stop.clone(), assembled.ends));
+    tell_admin(assembled.watched.as_ref())?;
+    let (board, ends) = (assembled.board, assembled.ends);
+    let control = Arc::new(Control::new(stop.clone(), ends));
 
     let settled = Arc::new(AtomicU64::new(0));
     let plan = produce_plan(args, &file.topic, &broker);
     let producer = spawn_producer(show.clone(), plan, stop, settled.clone());
 
-    let mut progress = Progress::new(Format::Text, file.topic.as_str().into(), &assembled.group);
+    let mut progress = Progress::new(Format::Text, board.run().clone());
     let mut is_shown = false;
     let ended = pipeline::run(assembled.plan, &control, &mut |report| {
+        if let Some(report) = report {
+            board.observe(report);
+        }
         progress.observe(report);
         let totals = progress.totals();
         let done = totals.messages - totals.pending();
@@ -250,6 +259,14 @@ impl Show {
     }
 }
 
+fn tell_admin(watched: Option<&Watched>) -> anyhow::Result<()> {
+    watched.map_or(Ok(()), |Watched { address, .. }| {
+        super::show(&format!(
+            "  see  http://{address}/metrics, /readyz, /api/v1/progress\n"
+        ))
+    })
+}
+
 /// How many rows there are: of some keys there were several, of which one is left.
 fn rows(tables: &[(String, u64)], written: u64) -> String {
     let each = tables.iter().enumerate().map(|(index, (table, count))| {
@@ -332,7 +349,9 @@ fn pipeline_args(args: &Args, name: &str, brokers: &str) -> run::Args {
         // Its messages are made up and end by themselves: none is worth holding the show for.
         "--no-breaker",
     ];
-    let mut args = Line::parse_from(typed.into_iter().chain(["--sink", &sink])).args;
+    let admin = args.admin.as_deref().unwrap_or("off");
+    let typed = typed.into_iter().chain(["--sink", &sink, "--admin", admin]);
+    let mut args = Line::parse_from(typed).args;
     args.is_embedded = true;
     args
 }

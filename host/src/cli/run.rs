@@ -54,6 +54,9 @@ pub struct Args {
     /// How progress is shown
     #[arg(long, value_name = "text|json", default_value = "text", value_parser = format)]
     pub progress: Format,
+    /// Where metrics and readiness are told over HTTP [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "HOST:PORT|off")]
+    pub admin: Option<String>,
     /// Whether the broker is in this process: the pipeline's TLS and login are for another.
     #[arg(skip)]
     pub is_embedded: bool,
@@ -79,7 +82,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let assembled = assemble::assemble(&args, &stop)?;
     let control = Arc::new(Control::new(stop, assembled.ends));
     let topic = assembled.plan.topic.clone();
-    let mut progress = Progress::new(args.progress, topic.clone(), &assembled.group);
+    let board = assembled.board;
+    let mut progress = Progress::new(args.progress, board.run().clone());
     let workers = assembled.plan.workers;
     let mut ready = 0;
     let began = Instant::now();
@@ -88,8 +92,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             ready += 1;
             if ready == workers {
                 let started_ms = assembled.began.elapsed().as_millis();
-                tracing::info!(%topic, group = assembled.group, workers, started_ms, "ready");
+                let group = &board.run().id;
+                tracing::info!(%topic, group, workers, started_ms, "ready");
             }
+        }
+        if let Some(report) = report {
+            board.observe(report);
         }
         progress.observe(report);
     });

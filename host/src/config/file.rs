@@ -55,6 +55,9 @@ pub struct File {
     /// How batches are closed.
     #[serde(default)]
     pub batch: BatchSection,
+    /// What a running host is asked by programs.
+    #[serde(default)]
+    pub admin: AdminSection,
     /// What `host produce` makes.
     pub produce: Option<produce::Description>,
     /// What `host demo` shows in the end.
@@ -242,6 +245,27 @@ impl Default for BatchSection {
             interval: None,
             messages_max: limits.messages_max,
             bytes_max: limits.bytes_max,
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSection {
+    /// Where a running host answers over HTTP: `HOST:PORT`, with the next free port where that is
+    /// taken; or `off`.
+    #[schemars(extend("x-reads" = "address or off"))]
+    pub address: String,
+    /// Names that it may be asked by, besides its address and `localhost`.
+    pub hosts: Vec<String>,
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:9464".to_owned(),
+            hosts: Vec::new(),
         }
     }
 }

@@ -11,7 +11,10 @@ pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
         "duration" => humantime::parse_duration(text)
             .map(drop)
             .map_err(|_| format!("`{text}` is no time: say `500ms`, `30s` or `1h 30m`")),
-        "addresses" => text.split(',').try_for_each(address),
+        "addresses" => text.split(',').try_for_each(|text| address(text, 1)),
+        "address or off" if text == "off" => Ok(()),
+        // Port 0 is any free one.
+        "address or off" => address(text, 0),
         "consistency" => text.parse::<Consistency>().map(drop),
         "value" => produce::Value::try_from(text.to_owned()).map(drop),
         "name" if text.trim().is_empty() => Err("there is nothing in it: say a name".to_owned()),
@@ -30,9 +33,9 @@ pub(super) fn is_reference(text: &str) -> bool {
     Reference::try_from(serde_json::Value::from(text)).is_ok()
 }
 
-fn address(text: &str) -> Result<(), String> {
+fn address(text: &str, port_min: u16) -> Result<(), String> {
     let parts = text.rsplit_once(':');
-    let has_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let has_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port >= port_min);
     match parts {
         Some((host, port)) if !host.trim().is_empty() && has_port(port) => Ok(()),
         Some(_) | None => Err(format!("`{text}` is no address: say `HOST:PORT`")),
@@ -76,6 +79,8 @@ mod tests {
             ("addresses", "a:1"),
             ("addresses", "a:1, b:2"),
             ("addresses", "[::1]:9042"),
+            ("address or off", "0.0.0.0:0"),
+            ("address or off", "off"),
             ("consistency", "LOCAL_QUORUM"),
             ("consistency", "one"),
             ("value", "1..10"),
@@ -99,6 +104,7 @@ mod tests {
             ("addresses", ":1"),
             ("addresses", "a:0"),
             ("addresses", "a:70000"),
+            ("address or off", "on"),
             ("consistency", "most"),
             ("value", "now"),
             ("path", ""),

@@ -132,7 +132,8 @@ fn start_ticking() {
 /// Keeps one instance within its memory.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    left: usize,
+    /// How much more memory it may have, in bytes.
+    pub(super) left: usize,
     table_left: usize,
     /// Whether the instance was refused memory. Many guests then end in an `unreachable`, which
     /// alone would not tell why.

@@ -67,6 +67,11 @@ impl Live {
         self.store.data_mut().lookups = Some(lookups);
     }
 
+    /// How much more memory it may take, in bytes.
+    pub(super) fn memory_left(&self) -> usize {
+        self.store.data().limiter.left
+    }
+
     /// Calls it with messages. After a fault it must not be called again.
     pub(super) fn transform(
         &mut self,

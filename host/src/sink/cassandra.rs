@@ -14,6 +14,7 @@ mod write;
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -88,6 +89,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// The most requests of many rows at a time. More than 16 lowers the rate.
     pub requests_in_flight_max: usize,
+    /// How many requests of rows are under way, in all sessions with this configuration.
+    pub in_flight: Arc<AtomicUsize>,
 }
 
 impl Config {
@@ -105,6 +108,7 @@ impl Config {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(12),
             requests_in_flight_max: 8,
+            in_flight: Arc::default(),
         }
     }
 

@@ -34,7 +34,7 @@ pub use self::reader::Reader;
 use self::start::Settled;
 pub use self::start::Start;
 use crate::message::{Batch, Message};
-use crate::source::{Change, Error, Limits, Source, Taken};
+use crate::source::{Change, Error, Limits, Source, Standing, Taken};
 use crate::{access, checkpoint};
 
 /// How long a rebalance may wait while we wait for messages.
@@ -137,21 +137,6 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
 }
 
 impl Kafka {
-    /// How many messages are between what is written and the end of the log, in each partition.
-    pub fn lag(&self) -> Vec<(i32, i64)> {
-        let Some(inbox) = &self.inbox else {
-            return Vec::new();
-        };
-        let state = inbox.consumer().context().state();
-        let owned = state.owned.iter();
-        owned
-            .filter_map(|(&partition, progress)| {
-                let end = inbox.known_end(&self.topic, partition)?;
-                Some((partition, (end - progress.written).max(0)))
-            })
-            .collect()
-    }
-
     fn inbox(&mut self) -> &mut Inbox {
         self.inbox
             .as_mut()
@@ -365,13 +350,25 @@ impl Source for Kafka {
         self.report()
     }
 
+    fn changes(&mut self) -> Vec<Change> {
+        let consumer = self.inbox().consumer();
+        std::mem::take(&mut consumer.context().state().changes)
+    }
+
     fn is_held_up(&self) -> bool {
         self.trouble.is_known()
     }
 
-    fn changes(&mut self) -> Vec<Change> {
-        let consumer = self.inbox().consumer();
-        std::mem::take(&mut consumer.context().state().changes)
+    fn standing(&self) -> Vec<Standing> {
+        let inbox = self.inbox.as_ref().expect("it is not closed yet");
+        let state = inbox.consumer().context().state();
+        let owned = state.owned.iter();
+        let standing = owned.map(|(&partition, progress)| Standing {
+            partition,
+            committed: progress.committed,
+            end: inbox.known_end(&self.topic, partition),
+        });
+        standing.collect()
     }
 
     fn close(&mut self) {

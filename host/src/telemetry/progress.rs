@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 
+use super::batch::{Run, rate};
 use super::grouped;
 use crate::worker::{Done, Report};
 
@@ -72,17 +72,25 @@ impl Totals {
 
     fn add(&mut self, report: &Report) {
         match report {
-            Report::Ready => {}
-            Report::Taken { messages } => self.messages += *messages as u64,
+            Report::Taken { messages } => {
+                self.messages += messages.values().sum::<usize>() as u64;
+            }
             Report::Done(done) => {
                 self.written += done.written as u64;
-                self.rows += done.rows as u64;
-                self.dead_letters += done.dead_letters as u64;
+                self.rows += done.rows.values().sum::<usize>() as u64;
+                self.dead_letters += done.dead_letters() as u64;
                 self.batches += 1;
                 for (code, messages) in &done.filtered {
                     *self.filtered.entry(code.clone()).or_default() += *messages as u64;
                 }
             }
+            Report::Ready
+            | Report::Waits { .. }
+            | Report::GoesOn { .. }
+            | Report::Retries { .. }
+            | Report::Stopped { .. }
+            | Report::Standing { .. }
+            | Report::Released { .. } => {}
         }
     }
 }
@@ -94,30 +102,25 @@ const LINE: Duration = Duration::from_secs(5);
 /// Listens to a pipeline and tells how it gets on.
 pub struct Progress {
     format: Format,
-    topic: Arc<str>,
+    run: Run,
     totals: Totals,
-    id: String,
-    run: String,
     bar: Option<ProgressBar>,
     told: (Instant, u64),
 }
 
 impl Progress {
-    /// For a pipeline that begins now. `id` names it across restarts: the consumer group.
-    pub fn new(format: Format, topic: Arc<str>, id: &str) -> Self {
+    /// For a pipeline that begins now.
+    pub fn new(format: Format, run: Run) -> Self {
         let on_terminal = format == Format::Text && std::io::stderr().is_terminal();
         let bar = on_terminal.then(|| {
             let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}");
             ProgressBar::new_spinner().with_style(style.expect("the template is right"))
         });
-        let run = uuid::Uuid::new_v4().to_string();
         let (totals, told) = (Totals::default(), (Instant::now(), 0));
         Self {
             format,
-            topic,
-            totals,
-            id: id.to_owned(),
             run,
+            totals,
             bar,
             told,
         }
@@ -187,65 +190,9 @@ impl Progress {
     }
 
     fn line(&self, done: &Done) {
-        let offsets = |offset: &dyn Fn(&crate::message::Span) -> i64| -> Value {
-            let each = done
-                .spans
-                .iter()
-                .map(|span| (span.partition.to_string(), offset(span)));
-            json!({ &*self.topic: each.collect::<BTreeMap<_, _>>() })
-        };
-        let input = done.written
-            + done.dead_letters
-            + done
-                .filtered
-                .iter()
-                .map(|(_, messages)| messages)
-                .sum::<usize>();
-        let filtered = done.filtered.iter();
-        let filtered: BTreeMap<&str, usize> = filtered
-            .map(|(code, messages)| (&**code, *messages))
-            .collect();
-        let [fetch, transform, write] = done.phases;
-        let whole = fetch + transform + write;
-        let millis = |duration: Duration| duration.as_secs_f64() * 1_000.0;
-        let line = json!({
-            "id": self.id,
-            "runId": self.run,
-            "name": &*self.topic,
-            "timestamp": jiff::Timestamp::now().to_string(),
-            "batchId": self.totals.batches - 1,
-            "numInputRows": input,
-            "inputRowsPerSecond": rate(input as u64, whole),
-            "processedRowsPerSecond": rate(input as u64, transform + write),
-            "durationMs": {
-                "fetch": millis(fetch),
-                "transform": millis(transform),
-                "write": millis(write),
-                "triggerExecution": millis(whole),
-            },
-            "sources": [{
-                "description": &*self.topic,
-                "startOffset": offsets(&|span| span.start),
-                "endOffset": offsets(&|span| span.end),
-                "numInputRows": input,
-            }],
-            "sink": {
-                "numOutputRows": done.rows,
-                "deadLetters": done.dead_letters,
-                "filtered": filtered,
-            },
-        });
+        let number = self.totals.batches - 1;
+        let line = self.run.batch(number, jiff::Timestamp::now(), done);
         // A reader that went away does not stop the pipeline.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     }
-}
-
-/// Messages a second, rounded.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, and rates are never negative"
-)]
-fn rate(messages: u64, time: Duration) -> u64 {
-    (messages as f64 / time.as_secs_f64().max(1e-6)).round() as u64
 }

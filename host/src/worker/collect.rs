@@ -25,7 +25,7 @@ impl Worker {
             let taken = match self.rooms.source.take(&mut batch, self.config.limits, wait) {
                 Ok(taken) => taken,
                 Err(error) if error.is_transient() => {
-                    self.stalls.waits("source", &error);
+                    self.stalls.waits(&self.reports, "source", &error);
                     self.changes(&mut batch);
                     self.released.clear();
                     self.pause(backoff.wait().min(SERVE_MAX))?;

@@ -1,10 +1,13 @@
 //! What a worker tells about its work, for whoever counts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::Span;
-use crate::row::{Rows, Transformed};
+use crate::plugin::Instance;
+use crate::row::{Rejected, Stage, Target, Transformed};
+use crate::source::{Source, Standing};
 
 /// What a worker tells about its work.
 #[derive(Clone, Debug)]
@@ -13,11 +16,94 @@ pub enum Report {
     Ready,
     /// Messages were taken from the source.
     Taken {
-        /// How many.
-        messages: usize,
+        /// How many, by partition.
+        messages: BTreeMap<i32, usize>,
     },
     /// A batch is durable.
     Done(Done),
+    /// A room does not get on, or for another reason than before.
+    Waits {
+        /// Which worker, from 0.
+        worker: usize,
+        /// Which room of it: `source` or `sink`; or its `breaker`.
+        room: &'static str,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A room gets on again.
+    GoesOn {
+        /// Which worker, from 0.
+        worker: usize,
+        /// Which room of it.
+        room: &'static str,
+    },
+    /// A write failed, and is tried again.
+    Retries {
+        /// Why, for programs.
+        code: &'static str,
+    },
+    /// A partition cannot go on; a person must mend it.
+    Stopped {
+        /// Which one.
+        partition: i32,
+        /// Why, for people.
+        reason: String,
+    },
+    /// How a worker stands, about once a second.
+    Standing {
+        /// Which worker, from 0.
+        worker: usize,
+        /// How far its partitions are.
+        partitions: Vec<Standing>,
+        /// The memory of its plugin's instance, in bytes.
+        memory: usize,
+    },
+    /// A partition is not its own any more.
+    Released {
+        /// Which one.
+        partition: i32,
+    },
+}
+
+/// The reports of one worker, on their way.
+pub struct Reports {
+    worker: usize,
+    to: Box<dyn Fn(Report) + Send>,
+    stood: Instant,
+}
+
+/// How often the standing of partitions is told.
+const STANDING_EVERY: Duration = Duration::from_secs(1);
+
+impl Reports {
+    /// Those of the worker with this number, from 0. `to` takes them, and may wait while too many
+    /// are on their way.
+    pub fn new(worker: usize, to: impl Fn(Report) + Send + 'static) -> Self {
+        let (to, stood) = (Box::new(to), Instant::now());
+        Self { worker, to, stood }
+    }
+
+    /// The worker's number, from 0.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Sends one.
+    pub fn send(&self, report: Report) {
+        (self.to)(report);
+    }
+
+    /// Tells how the worker stands, if that is due.
+    pub(super) fn stand(&mut self, source: &dyn Source, plugin: &Instance) {
+        if self.stood.elapsed() >= STANDING_EVERY {
+            self.stood = Instant::now();
+            self.send(Report::Standing {
+                worker: self.worker,
+                partitions: source.standing(),
+                memory: plugin.memory_bytes(),
+            });
+        }
+    }
 }
 
 /// A durable batch.
@@ -25,42 +111,87 @@ pub enum Report {
 pub struct Done {
     /// The offsets it covered.
     pub spans: Vec<Span>,
+    /// How many messages it had.
+    pub messages: usize,
     /// How many messages have rows.
     pub written: usize,
-    /// How many rows that were.
-    pub rows: usize,
+    /// How many rows that were, by table.
+    pub rows: BTreeMap<Arc<str>, usize>,
     /// How many messages were left out, by code.
-    pub filtered: Vec<(Arc<str>, usize)>,
-    /// How many messages became dead letters.
-    pub dead_letters: usize,
+    pub filtered: BTreeMap<Arc<str>, usize>,
+    /// How many messages became dead letters, by stage and code.
+    pub letters: BTreeMap<(&'static str, Arc<str>), usize>,
+    /// How many calls of the plugin failed, by kind.
+    pub traps: BTreeMap<&'static str, usize>,
     /// When its first message was taken.
     pub began: Instant,
-    /// How long collecting, transforming and writing took.
-    pub phases: [Duration; 3],
+    /// How long collecting, transforming, writing and committing took.
+    pub phases: [Duration; 4],
 }
 
 impl Done {
-    /// What there is to tell of a batch; `phases` as in [`Done::phases`].
+    /// What there is to tell of a batch of which `rejected` have no rows; `phases` as in
+    /// [`Done::phases`], as far as they are over.
     pub(super) fn of(
         batch: &Transformed,
-        dead_letters: usize,
+        rejected: &[Rejected],
+        targets: &[Target],
         began: Instant,
-        phases: [Duration; 3],
+        [fetch, transform, write]: [Duration; 3],
     ) -> Done {
-        let refused = dead_letters - batch.rejected.len();
-        let filtered = batch
-            .filtered
-            .iter()
-            .map(|f| (f.code.clone(), f.messages))
-            .collect();
-        Done {
+        let is_refused = |message: u32| {
+            let mut rejected = rejected.iter();
+            rejected.any(|r| r.stage == Stage::Write && r.message == message as usize)
+        };
+        let mut done = Done {
             spans: batch.spans().to_vec(),
-            written: batch.written - refused,
-            rows: batch.rows.iter().map(Rows::len).sum(),
-            filtered,
-            dead_letters,
+            messages: batch.batch.len(),
+            written: batch.written + batch.rejected.len() - rejected.len(),
+            rows: BTreeMap::new(),
+            filtered: BTreeMap::new(),
+            letters: BTreeMap::new(),
+            traps: BTreeMap::new(),
             began,
-            phases,
+            phases: [fetch, transform, write, Duration::ZERO],
+        };
+        let has_refused = rejected.len() > batch.rejected.len();
+        for rows in &batch.rows {
+            let sources = rows.sources.iter();
+            let gone = sources.filter(|&&message| has_refused && is_refused(message));
+            let table = targets[rows.target].table.as_str().into();
+            *done.rows.entry(table).or_default() += rows.len() - gone.count();
         }
+        for filtered in &batch.filtered {
+            *done.filtered.entry(filtered.code.clone()).or_default() += filtered.messages;
+        }
+        for letter in rejected {
+            let letter = (letter.stage.name(), letter.code.clone());
+            *done.letters.entry(letter).or_default() += 1;
+        }
+        done
+    }
+
+    /// Counts what was rejected as left out: nothing keeps it.
+    pub(super) fn keep_no_letters(&mut self) {
+        for ((_, code), messages) in std::mem::take(&mut self.letters) {
+            *self.filtered.entry(code).or_default() += messages;
+        }
+    }
+
+    /// How many messages became dead letters.
+    pub fn dead_letters(&self) -> usize {
+        self.letters.values().sum()
+    }
+
+    /// How many messages were left out.
+    pub fn filtered(&self) -> usize {
+        self.filtered.values().sum()
+    }
+
+    /// How many messages have no outcome, or more than one (then it is negative). Always 0.
+    pub fn conservation_gap(&self) -> i64 {
+        let outcomes = self.written + self.filtered() + self.dead_letters();
+        i64::try_from(self.messages).expect("a batch is small")
+            - i64::try_from(outcomes).expect("a batch is small")
     }
 }

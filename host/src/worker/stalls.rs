@@ -1,8 +1,10 @@
-//! What holds a worker up, in the log: once when it begins, once when it ends.
+//! What holds a worker up: told once when it begins, once when it ends.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Instant;
+
+use super::{Report, Reports};
 
 /// What a worker waits for, told once when it begins and once when it ends.
 #[derive(Debug, Default)]
@@ -11,26 +13,34 @@ pub struct Stalls {
 }
 
 impl Stalls {
-    /// A room does not get on. Logged only if that is new, or for another reason than before.
-    pub fn waits(&mut self, room: &'static str, reason: &dyn Display) {
+    /// A room of a worker does not get on. Told only if that is new, or for another reason than before.
+    pub fn waits(&mut self, reports: &Reports, room: &'static str, reason: &dyn Display) {
         let reason = reason.to_string();
         match self.since.get_mut(room) {
-            Some((told, _)) if *told == reason => {}
+            Some((told, _)) if *told == reason => return,
             Some((told, _)) => {
                 tracing::warn!(room, reason, "still waiting");
-                *told = reason;
+                told.clone_from(&reason);
             }
             None => {
                 tracing::warn!(room, reason, "waiting");
-                self.since.insert(room, (reason, Instant::now()));
+                self.since.insert(room, (reason.clone(), Instant::now()));
             }
         }
+        let worker = reports.worker();
+        reports.send(Report::Waits {
+            worker,
+            room,
+            reason,
+        });
     }
 
-    /// A room gets on again.
-    pub fn goes_on(&mut self, room: &'static str) {
+    /// A room of a worker gets on again.
+    pub fn goes_on(&mut self, reports: &Reports, room: &'static str) {
         if let Some((_, since)) = self.since.remove(room) {
             tracing::info!(room, waited_ms = since.elapsed().as_millis(), "going on");
+            let worker = reports.worker();
+            reports.send(Report::GoesOn { worker, room });
         }
     }
 }

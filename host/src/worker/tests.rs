@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::Seek;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, MutexGuard};
 
 use super::*;
@@ -251,7 +250,7 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
         has_breaker: world.has_breaker,
     };
     let control = Arc::new(Control::new(stop, Ends::default()));
-    let (reports, _received) = sync_channel(100);
+    let reports = Reports::new(0, |_| {});
     let ended = Worker::new(config, rooms, control, reports).run("plays".into());
     let spans = recorded.spans().clone();
     (ended, spans, memory.len())

@@ -5,7 +5,9 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 
+use crate::admin::{Scrape, get};
 use crate::support::wait_until;
 use world::{Child, World, play};
 
@@ -36,6 +38,28 @@ fn what_is_sent_is_what_stands_in_the_table() {
     let output = world.run_once(&[]);
     assert!(output.contains("in 0 = written 0"), "{output}");
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
+}
+
+#[test]
+fn commits_and_lag_are_told() {
+    let world = World::new("watched");
+    world.send((0..MESSAGES).map(play));
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let address = free.unwrap().to_string();
+    let child = world.start(&[("SLUICE_ADMIN__ADDRESS", &address)]);
+    wait_until("all messages", || child.messages() == MESSAGES);
+    let scrape = || Scrape::parse(&get(&address, "/metrics").1);
+    wait_until("their commit", || {
+        scrape().sum("sluice_committed_offset") == MESSAGES as f64
+    });
+    let scrape = scrape();
+    assert_eq!(
+        scrape.sum("sluice_messages_consumed_total"),
+        MESSAGES as f64
+    );
+    assert_eq!(scrape.sum("sluice_consumer_lag_messages"), 0.0);
+    assert_eq!(scrape.value("sluice_checkpoint_age_seconds"), Some(0.0));
+    assert_eq!(get(&address, "/readyz"), (200, "ready\n".to_owned()));
 }
 
 #[test]

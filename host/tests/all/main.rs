@@ -4,6 +4,7 @@
 mod stores;
 mod support;
 
+mod admin;
 mod aggregates;
 mod breaker;
 mod cassandra;

@@ -1,6 +1,7 @@
 //! What several tests need.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The binary, as a user calls it, with a home of its own for compiled components.
 pub(crate) fn host() -> Command {
@@ -9,33 +10,31 @@ pub(crate) fn host() -> Command {
     host
 }
 
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// From one look to the next.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Looks until a condition holds.
+///
+/// # Panics
+/// If it does not within a minute; `what` says what was waited for.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(any(feature = "servers", feature = "secure-servers"))]
+pub(crate) use servers::unique;
 #[cfg(feature = "servers")]
 pub(crate) use servers::{cassandra, kafka};
-#[cfg(any(feature = "servers", feature = "secure-servers"))]
-pub(crate) use servers::{unique, wait_until};
 
 #[cfg(any(feature = "servers", feature = "secure-servers"))]
 mod servers {
-    use std::time::{Duration, Instant};
-
-    /// How long anything may take on a busy machine.
-    const PATIENCE: Duration = Duration::from_secs(60);
-    /// From one look to the next.
-    const PAUSE: Duration = Duration::from_millis(10);
-
-    /// Looks until a condition holds.
-    ///
-    /// # Panics
-    /// If it does not within a minute; `what` says what was waited for.
-    #[track_caller]
-    pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-        let began = Instant::now();
-        while !holds() {
-            assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
-            std::thread::sleep(PAUSE);
-        }
-    }
-
     /// The real Kafka of `services/`.
     #[cfg(feature = "servers")]
     pub(crate) fn kafka() -> String {

@@ -18,7 +18,7 @@ use crate::config::Found;
 use crate::pipeline::{self, Plan};
 use crate::sink::dead_letter::{self, Origin};
 use crate::source::letters::{self, File, Store, Topic, Wanted};
-use crate::telemetry::{Format, Progress};
+use crate::telemetry::{Format, Progress, Run};
 use crate::worker::{self, Control, Ended, Ends};
 
 /// What `host dlq redrive` takes.
@@ -72,7 +72,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             ..assemble::worker_config(&found, true)
         },
         source: source(&args.place, &found, wanted)?,
-        sink: sink::opener(&kind, &found, anew(&args.place, &found, loaded.origin)?)?,
+        sink: sink::opener(
+            &kind,
+            &found,
+            anew(&args.place, &found, loaded.origin)?,
+            &Arc::default(),
+        )?,
         lookups: loaded
             .lookups
             .into_iter()
@@ -82,7 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         grace: args.grace,
     };
     let control = Arc::new(Control::new(stop, Ends::default()));
-    let mut progress = Progress::new(Format::Text, topic, &found.file.kafka.group);
+    let mut progress = Progress::new(Format::Text, Run::new(&found.file.kafka.group, topic));
     let began = Instant::now();
     let ended = pipeline::run(plan, &control, &mut |report| progress.observe(report));
     progress.finish();

@@ -2,6 +2,7 @@
 
 pub(in crate::cli) mod sink;
 mod stream;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,16 +15,19 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::Args;
-use crate::config::{self, DeadLetters, Found, Verdict};
+use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::lookup::{self, Lookup};
-use crate::pipeline::{Opened, Plan};
+use crate::pipeline::Plan;
 use crate::plugin::{self, Plugin};
 use crate::sink::dead_letter::Origin;
-use crate::source::{self, Limits, kafka};
+use crate::source::{Limits, kafka};
+use crate::telemetry::{Board, Run};
 use crate::worker::{self, Ends};
 
 pub(in crate::cli) use sink::LettersOpener;
+pub(in crate::cli) use stream::SourceOpener;
 use stream::Stream;
+pub use watch::Watched;
 
 /// Where rows go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +80,10 @@ pub struct Assembled {
     pub plan: Plan,
     /// What `--once` works up to.
     pub ends: Ends,
-    /// The consumer group.
-    pub group: String,
+    /// What is known of it, by its reports.
+    pub board: Arc<Board>,
+    /// Where that is told, until this is dropped.
+    pub watched: Option<Watched>,
     /// When assembling began.
     pub began: Instant,
 }
@@ -88,7 +94,9 @@ pub struct Assembled {
 /// What is missing or wrong, before anything is read.
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
-    let flags = args.settings.flags();
+    let mut flags = args.settings.flags();
+    let admin = args.admin.clone().into_iter();
+    flags.extend(admin.map(|address| Flag::new("--admin", &["admin", "address"], address)));
     let found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
     let (name, bytes) = found.plugin()?;
     let Loaded {
@@ -98,20 +106,29 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     } = load(&found, &name, &bytes)?;
     let mut kafka = kafka_config(args, &found)?;
     kafka.member = member(&plugin, &lookups);
-    let group = kafka.group.clone();
+    let topic: Arc<str> = match &args.source {
+        SourceKind::Kafka => kafka.topic.as_str().into(),
+        SourceKind::File(path) => {
+            let named = args.settings.topic.clone();
+            named.unwrap_or_else(|| stream::file_name(path)).into()
+        }
+    };
+    let run = Run::new(&kafka.group, topic.clone());
+    let in_flight = Arc::default();
+    let board = watch::board(run, &origin, &lookups, (&args.sink, &in_flight), stop);
+    let watched = watch::open(&found.file.admin, &board)?;
 
     let Stream {
         source,
         ends,
         partitions,
-        topic,
     } = match &args.source {
-        SourceKind::Kafka => stream::topic(kafka, args, stop)?,
-        SourceKind::File(path) => stream::file(path.clone(), args.settings.topic.clone()),
+        SourceKind::Kafka => stream::topic(kafka, args, stop, &board)?,
+        SourceKind::File(path) => stream::file(path.clone(), topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let letters = sink::letters(args, &found, origin, &topic)?;
-    let sink = sink::opener(&args.sink, &found, letters)?;
+    let sink = sink::opener(&args.sink, &found, letters, &in_flight)?;
     let workers = match &args.sink {
         // SQLite has one writer.
         SinkKind::Sqlite(_) => 1,
@@ -119,8 +136,9 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     };
     let mut worker = worker_config(&found, is_finite);
     worker.has_breaker &= !args.no_breaker;
+    board.expect(workers);
     let plan = Plan {
-        topic: topic.into(),
+        topic,
         workers,
         worker,
         plugin,
@@ -132,7 +150,8 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     Ok(Assembled {
         plan,
         ends,
-        group,
+        board,
+        watched,
         began,
     })
 }
@@ -163,8 +182,6 @@ pub(in crate::cli) fn load(found: &Found, name: &str, bytes: &[u8]) -> anyhow::R
         origin,
     })
 }
-
-pub(in crate::cli) type SourceOpener = Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>;
 
 /// The name a plugin gives itself, to find the pipeline it is for.
 ///

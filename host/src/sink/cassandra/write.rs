@@ -1,6 +1,7 @@
 //! The writing of a batch: units in flight, what is acknowledged, what is refused.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use scylla::client::session::Session;
 use tokio::task::JoinSet;
@@ -284,7 +285,10 @@ impl Attempt {
     }
 
     async fn send(&self, rows: &[Values<'_>]) -> Result<(), Failure> {
+        // It is waited for in any case, so that it is counted down, too.
+        self.config.in_flight.fetch_add(1, Ordering::Relaxed);
         let sent = self.statement.send(&self.session, rows).await;
+        self.config.in_flight.fetch_sub(1, Ordering::Relaxed);
         sent.map_err(|error| Failure::of(&self.config, &error))
     }
 }

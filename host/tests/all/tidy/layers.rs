@@ -11,6 +11,7 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["openssl_probe"], &["config"]),
     (&["rusqlite"], &["sink"]),
     (&["wasmtime", "wasmtime_wasi", "wit_component", "wit_parser", "wasmparser", "wasm_encoder", "wat"], &["plugin"]),
+    (&["http", "httparse", "prometheus_client"], &["telemetry"]),
     (&["clap"], &["main", "cli"]),
     (&["anyhow"], &["main", "cli"]),
 ];

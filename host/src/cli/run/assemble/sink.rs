@@ -1,6 +1,8 @@
 //! The sink of a pipeline, with the store of dead letters that belongs beside it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::{Args, SinkKind, SourceKind};
 use crate::config::{self, DeadLetters, Found};
@@ -13,12 +15,14 @@ pub(in crate::cli) fn opener(
     kind: &SinkKind,
     found: &Found,
     letters: LettersOpener,
+    in_flight: &Arc<AtomicUsize>,
 ) -> anyhow::Result<Opener> {
     let keyspace = found.file.cassandra.keyspace.clone();
     let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
     Ok(match kind {
         SinkKind::Cassandra => {
-            let config = cassandra_config(found)?;
+            let mut config = cassandra_config(found)?;
+            config.in_flight = in_flight.clone();
             Box::new(move || {
                 Ok(Room::new(
                     Box::new(cassandra::Cassandra::open(&config)?),

@@ -1,23 +1,27 @@
 //! The source of a pipeline, and what must be known of it before it is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Args, SourceOpener};
+use super::Args;
 use crate::checkpoint;
 use crate::config;
 use crate::pipeline::Opened;
 use crate::retry::Backoff;
 use crate::source::{Error, kafka, replay};
-use crate::worker::{Ends, Stalls};
+use crate::telemetry::Board;
+use crate::worker::{Ends, Reports, Stalls};
+
+/// Opens a worker's source.
+pub(in crate::cli) type SourceOpener = Box<dyn Fn() -> Result<Opened, Error> + Send + Sync>;
 
 /// Where a pipeline's messages come from, and what is known of it before.
 pub(super) struct Stream {
     pub(super) source: SourceOpener,
     pub(super) ends: Ends,
     pub(super) partitions: usize,
-    pub(super) topic: String,
 }
 
 /// A topic, as soon as it can be seen; with `--once` also up to where it is read.
@@ -28,8 +32,9 @@ pub(super) fn topic(
     config: kafka::Config,
     args: &Args,
     stop: &AtomicBool,
+    board: &Arc<Board>,
 ) -> anyhow::Result<Stream> {
-    let partitions = partitions(&config, stop)?;
+    let partitions = partitions(&config, stop, board)?;
     let mut ends = Ends::default();
     if args.once {
         if !args.share {
@@ -40,7 +45,7 @@ pub(super) fn topic(
             .map(|&(partition, _, end)| (partition, end));
         ends = Ends::new(each.collect());
     }
-    let (partitions, topic) = (partitions.len(), config.topic.clone());
+    let partitions = partitions.len();
     let source = move || -> Result<Opened, Error> {
         let (source, checkpoint) = kafka::open(&config)?;
         Ok((Box::new(source), Box::new(checkpoint)))
@@ -49,18 +54,20 @@ pub(super) fn topic(
         source: Box::new(source),
         ends,
         partitions,
-        topic,
     })
 }
 
-/// A file, which is one partition.
-pub(super) fn file(path: PathBuf, topic: Option<String>) -> Stream {
+/// The topic that a file is taken for, if none is named.
+pub(super) fn file_name(path: &Path) -> String {
     let name = path.file_name().filter(|_| path.as_os_str() != "-");
-    let name = name.map_or_else(|| "stdin".into(), |name| name.to_string_lossy());
-    let topic = topic.unwrap_or_else(|| name.into_owned());
-    let as_topic = topic.clone();
+    name.map_or_else(|| "stdin".into(), |name| name.to_string_lossy())
+        .into_owned()
+}
+
+/// A file, which is one partition.
+pub(super) fn file(path: PathBuf, topic: Arc<str>) -> Stream {
     let source = move || -> Result<Opened, Error> {
-        let source = replay::open(&path, &as_topic)?;
+        let source = replay::open(&path, &topic)?;
         Ok((
             Box::new(source),
             Box::new(checkpoint::memory::Memory::default()),
@@ -70,21 +77,27 @@ pub(super) fn file(path: PathBuf, topic: Option<String>) -> Stream {
         source: Box::new(source),
         ends: Ends::default(),
         partitions: 1,
-        topic,
     }
 }
 
 /// The topic's partitions with their ends, as soon as the topic can be seen.
-fn partitions(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<Vec<(i32, i64, i64)>> {
+fn partitions(
+    config: &kafka::Config,
+    stop: &AtomicBool,
+    board: &Arc<Board>,
+) -> anyhow::Result<Vec<(i32, i64, i64)>> {
+    // There are no workers yet: the first is waited for.
+    let board = board.clone();
+    let reports = Reports::new(0, move |report| board.observe(&report));
     let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
     loop {
         match kafka::partitions(config) {
             Ok(partitions) => {
-                stalls.goes_on("source");
+                stalls.goes_on(&reports, "source");
                 return Ok(partitions);
             }
             Err(error) if error.is_transient() && !stop.load(Ordering::Relaxed) => {
-                stalls.waits("source", &error);
+                stalls.waits(&reports, "source", &error);
                 std::thread::sleep(backoff.wait());
             }
             Err(error) => return Err(error.into()),

@@ -1,0 +1,63 @@
+//! What is known of a running pipeline, and the admin address that tells it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use anyhow::Context;
+
+use super::SinkKind;
+use crate::config::{self, AdminSection};
+use crate::lookup::Lookup;
+use crate::sink::dead_letter::Origin;
+use crate::telemetry::admin::{Admin, Notice};
+use crate::telemetry::{About, Board, Run};
+
+/// The board of a pipeline before its first report. Requests are counted for Cassandra only.
+pub(super) fn board(
+    run: Run,
+    plugin: &Origin,
+    lookups: &[(String, Arc<Lookup>)],
+    (sink, in_flight): (&SinkKind, &Arc<AtomicUsize>),
+    stop: &Arc<AtomicBool>,
+) -> Arc<Board> {
+    let lookups = lookups
+        .iter()
+        .map(|(name, lookup)| (name.clone(), lookup.len()));
+    Arc::new(Board::new(About {
+        run,
+        plugin: [&plugin.name, &plugin.version, &plugin.digest],
+        lookups: &lookups.collect::<Vec<_>>(),
+        in_flight: (*sink == SinkKind::Cassandra).then(|| in_flight.clone()),
+        stop: stop.clone(),
+    }))
+}
+
+/// The admin address, as long as the pipeline runs.
+pub struct Watched {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where that is told to other programs, if the environment has a place for it.
+    _notice: Option<Notice>,
+}
+
+/// Answers at the admin address from now on; `None`, if that is off.
+pub(super) fn open(section: &AdminSection, board: &Arc<Board>) -> anyhow::Result<Option<Watched>> {
+    if section.address == "off" {
+        return Ok(None);
+    }
+    let admin = Admin::open(&section.address, &section.hosts);
+    let admin = admin.map_err(|error| config::Error::Setting(error.to_string()))?;
+    let address = admin.address();
+    tracing::info!(asked_for = section.address, "admin at http://{address}");
+    admin.serve(board.clone()).context("the admin address")?;
+    let _notice = config::runtime_directory().and_then(|directory| {
+        let posted = Notice::post(&directory, board.run(), address);
+        let told = |error: &io::Error| {
+            tracing::warn!(directory = %directory.display(), %error, "the admin address is not told there");
+        };
+        posted.inspect_err(told).ok()
+    });
+    Ok(Some(Watched { address, _notice }))
+}
