@@ -8,6 +8,7 @@ pub mod exit;
 pub mod inspect;
 pub mod produce;
 pub mod query;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod settings;
@@ -50,6 +51,8 @@ enum Verb {
     Produce(produce::Args),
     /// Ask a pipeline's tables one of its named queries
     Query(query::Args),
+    /// Let a pipeline read again what it has read before, to correct its rows
+    Replay(replay::Args),
     /// Show, compare or apply a pipeline's schema
     Schema(schema::Args),
     /// Show what a pipeline's configuration comes to, and what it may say
@@ -73,6 +76,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     // not answer is told once, by the worker; its driver would tell at every attempt.
     let filter = match (&cli.verb, &cli.run) {
         (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,scylla=off,host=info",
+        (Some(Verb::Replay(_)), _) => "warn,scylla=off,host::cli=info",
         (Some(Verb::Demo(_)), _) => "warn,scylla=off,host::telemetry=info",
         (Some(_) | None, _) => "warn,scylla=off",
     };
@@ -83,6 +87,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Demo(args)), _) => demo::run(&args),
         (Some(Verb::Produce(args)), _) => produce::run(args),
         (Some(Verb::Query(args)), _) => query::run(args),
+        (Some(Verb::Replay(args)), _) => replay::run(&args),
         (Some(Verb::Schema(args)), _) => schema::run(args),
         (Some(Verb::Config(args)), _) => config::run(args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),

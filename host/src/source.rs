@@ -50,6 +50,8 @@ pub enum Change {
         partition: i32,
         /// The offset it is read from.
         start: i64,
+        /// How many times rows were to be corrected: the pipeline's generation.
+        generation: u32,
         /// The write time of the last message committed, which the next one must exceed.
         write_time: Option<WriteTime>,
     },
@@ -142,7 +144,8 @@ pub enum Error {
     /// The place to go on from is not in the log.
     #[error(
         "partition {partition} of `{topic}`: offset {wanted} is not in the log, which holds {low} to \
-         {high}; nothing was skipped. Say where to go on with --start, under a new --group"
+         {high}; nothing was skipped. Say where to go on: `host replay --from-offset {partition}={low}`, or \
+         --start under a new --group"
     )]
     Gap {
         /// The topic.
@@ -179,6 +182,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The group cannot go back to where it was told to.
+    #[error("nothing was changed: {0}")]
+    Rewind(String),
     /// A file cannot be read.
     #[error("{path}: {source}")]
     File {
@@ -202,6 +208,7 @@ impl Error {
             Self::Broker { .. }
             | Self::Refused { .. }
             | Self::NoTopic { .. }
+            | Self::Rewind(_)
             | Self::File { .. }
             | Self::Settings(_) => None,
         }
@@ -216,6 +223,7 @@ impl Error {
             Self::Gap { .. }
             | Self::Corrupt { .. }
             | Self::Metadata { .. }
+            | Self::Rewind(_)
             | Self::File { .. }
             | Self::Settings(_) => false,
         }

@@ -36,8 +36,6 @@ pub struct Config {
     pub limits: Limits,
     /// The time from one batch's start to the next; `None` = a batch closes as soon as it can.
     pub interval: Option<Duration>,
-    /// The pipeline's generation: how often its plugin or a lookup was replaced.
-    pub generation: u32,
     /// Whether an error that a person must mend ends the work instead of holding it.
     pub is_fatal_when_held: bool,
     /// Whether rejected messages are kept. If not, they count as left out, with their code.
@@ -123,7 +121,7 @@ enum Carried {
 impl Worker {
     /// A worker that has not begun.
     pub fn new(config: Config, rooms: Rooms, control: Arc<Control>, reports: Reports) -> Self {
-        let clock = Clock::new(config.generation);
+        let clock = Clock::default();
         let (positions, released) = (BTreeMap::new(), BTreeSet::new());
         let (next_batch, stalls) = (Instant::now(), Stalls::default());
         let has_breaker = config.has_breaker && config.keeps_letters;
@@ -341,10 +339,11 @@ impl Worker {
             Change::Assigned {
                 partition,
                 start,
+                generation,
                 write_time,
             } => {
-                tracing::debug!(partition, start, "partition assigned");
-                self.clock.resume(partition, write_time);
+                tracing::debug!(partition, start, generation, "partition assigned");
+                self.clock.resume(partition, generation, write_time);
                 self.positions.insert(partition, start);
             }
             Change::Released { partition } => {

@@ -11,6 +11,7 @@ mod group;
 mod meta;
 mod native;
 mod reader;
+mod rewind;
 mod settings;
 mod start;
 mod stop;
@@ -31,8 +32,9 @@ use self::group::{Consumer, Group, Progress};
 pub use self::meta::Meta;
 use self::native::Inbox;
 pub use self::reader::Reader;
+pub use self::rewind::{Again, Rewind, Step, go_back, rewind};
 use self::start::Settled;
-pub use self::start::Start;
+pub use self::start::{Start, time};
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Standing, Taken};
 use crate::{access, checkpoint};
@@ -103,7 +105,7 @@ pub fn open(config: &Config) -> Result<(Kafka, checkpoint::kafka::Kafka), Error>
 /// # Errors
 /// When librdkafka refuses a setting.
 pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
-    let size = meta::write(&config.member, Some(i64::MAX)).len();
+    let size = meta::size_max(&config.member);
     if size > meta::BYTES_MAX {
         let reason = format!(
             "the digests of so many lookups take {size} bytes of a commit, and Kafka stores {}",
@@ -216,16 +218,18 @@ impl Kafka {
             let (partition, start) = (from.partition, from.offset);
             let progress = Progress {
                 written: start,
-                write_time: from.write_time,
+                write_time: from.past.write_time,
                 committed: Some(start),
             };
+            state.generation = from.past.generation;
             state.owned.insert(partition, progress);
             self.positions.insert(partition, start);
             self.ahead.remove(&partition);
             state.changes.push(Change::Assigned {
                 partition,
                 start,
-                write_time: from.write_time,
+                generation: from.past.generation,
+                write_time: from.past.write_time,
             });
         }
         self.trouble.clear();

@@ -65,6 +65,7 @@ impl File {
             changes: vec![Change::Assigned {
                 partition: PARTITION,
                 start: 0,
+                generation: 0,
                 write_time: None,
             }],
         }

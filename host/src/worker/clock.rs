@@ -13,23 +13,19 @@ const AHEAD_MAX: Duration = Duration::from_secs(3_600);
 
 /// Gives each message of a partition a write time greater than the one before:
 /// `w(m) = max((message_ms + generation) * 1000, w(previous) + 1)`, in microseconds.
-#[derive(Debug)]
+///
+/// A pipeline has one generation. A worker learns it with its partitions, and the greatest that it
+/// has met holds for all of them: with a lesser one rows would lose against those they correct.
+#[derive(Debug, Default)]
 pub struct Clock {
-    generation: i64,
+    generation: u32,
     last: BTreeMap<i32, WriteTime>,
 }
 
 impl Clock {
-    /// A clock of a generation of the pipeline, which knows no partition.
-    pub fn new(generation: u32) -> Self {
-        Self {
-            generation: i64::from(generation),
-            last: BTreeMap::new(),
-        }
-    }
-
-    /// Goes on with a partition from the write time of its last message.
-    pub fn resume(&mut self, partition: i32, last: Option<WriteTime>) {
+    /// Goes on with a partition in a generation, from the write time of its last message.
+    pub fn resume(&mut self, partition: i32, generation: u32, last: Option<WriteTime>) {
+        self.generation = self.generation.max(generation);
         self.last.insert(partition, last.unwrap_or(0));
     }
 
@@ -55,7 +51,7 @@ impl Clock {
         let own = match timestamp {
             NO_TIMESTAMP => 0,
             _ => timestamp
-                .saturating_add(self.generation)
+                .saturating_add(i64::from(self.generation))
                 .saturating_mul(1_000),
         };
         *last = own.max(*last + 1);
@@ -69,8 +65,8 @@ mod tests {
 
     #[track_caller]
     fn check(generation: u32, last: Option<i64>, timestamps: &[i64], expected: &[Option<i64>]) {
-        let mut clock = Clock::new(generation);
-        clock.resume(3, last);
+        let mut clock = Clock::default();
+        clock.resume(3, generation, last);
         let stamps: Vec<_> = timestamps
             .iter()
             .map(|&ms| clock.next(3, ms, 1_000))
@@ -102,5 +98,51 @@ mod tests {
         // A newer generation beats what was written before of the same message.
         check(2, None, &[5], &[Some(7_000)]);
         check(0, None, &[i64::MIN], &[Some(1)]);
+    }
+
+    #[test]
+    fn the_greatest_generation_holds_for_all_partitions() {
+        let mut clock = Clock::default();
+        clock.resume(0, 2, None);
+        clock.resume(1, 0, Some(6_500));
+        assert_eq!(clock.next(0, 5, 1_000), Some(7_000));
+        assert_eq!(clock.next(1, 5, 1_000), Some(7_000));
+        clock.resume(2, 3, None);
+        assert_eq!(clock.next(0, 5, 1_000), Some(8_000));
+    }
+
+    /// The write times of the same messages before and after a rewind, which keeps the last one
+    /// that was committed and adds a generation's 1,000 to it.
+    #[track_caller]
+    fn beats(committed: usize, read_again_from: usize, timestamps: &[i64]) {
+        let mut clock = Clock::default();
+        let next = |clock: &mut Clock, ms: &i64| clock.next(0, *ms, i64::MAX).unwrap();
+        let before: Vec<i64> = timestamps.iter().map(|ms| next(&mut clock, ms)).collect();
+        let last = committed.checked_sub(1).map_or(0, |last| before[last]);
+        clock.resume(0, 1, Some(last + 1_000));
+        let again = &timestamps[read_again_from..];
+        let after: Vec<i64> = again.iter().map(|ms| next(&mut clock, ms)).collect();
+        for (before, after) in before[read_again_from..].iter().zip(&after) {
+            assert!(after > before, "{timestamps:?}: {after} after {before}");
+        }
+        // The last one to be read beats all there was, also what was written and not committed.
+        assert!(after.last() > before.iter().max());
+    }
+
+    #[test]
+    fn a_replay_in_a_new_generation_beats_what_was_written_before() {
+        let logs: [&[i64]; 4] = [
+            &[5, 6, 7, 8, 9, 10],
+            &[5; 6],
+            &[9, 1, 8, 2, 7, 3],
+            &[NO_TIMESTAMP, 7, NO_TIMESTAMP, 7, 1, NO_TIMESTAMP],
+        ];
+        for log in logs {
+            for committed in 0..=log.len() {
+                for read_again_from in 0..=committed.min(log.len() - 1) {
+                    beats(committed, read_again_from, log);
+                }
+            }
+        }
     }
 }

@@ -63,6 +63,7 @@ impl Source for Script {
                 self.changes.push(Change::Assigned {
                     partition,
                     start,
+                    generation: 0,
                     write_time: None,
                 });
                 return Ok(Taken::Nothing);
@@ -244,7 +245,6 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
     let config = Config {
         limits: Limits::default(),
         interval: None,
-        generation: 0,
         is_fatal_when_held: world.is_fatal_when_held,
         keeps_letters: world.keeps_letters,
         has_breaker: world.has_breaker,

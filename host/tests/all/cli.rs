@@ -86,6 +86,13 @@ const WRONG: &[(&str, i32, &[&str])] = &[
     ("query spotify sample --cassandra nowhere", 78, &["--cassandra", "HOST:PORT"]),
     ("schema show spotify --keyspace a-b", 78, &["--keyspace", "a-b"]),
     ("RUN --lookup films=one.csv", 78, &["--lookup", "films", "songs"]),
+    ("replay spotify", 2, &["--from-beginning", "--from-timestamp", "--from-offset"]),
+    ("replay spotify --from-beginning --from-offset 0=1", 2, &["cannot be used with"]),
+    ("replay spotify --from-timestamp soon", 2, &["soon", "2026-03-02T16:00:00Z"]),
+    ("replay spotify --from-offset 7", 2, &["7", "PARTITION=OFFSET"]),
+    ("replay spotify --from-offset 0=-1", 2, &["0=-1", "PARTITION=OFFSET"]),
+    ("replay spotify --from-offset 0=1,0=2", 78, &["partition 0", "twice"]),
+    ("replay nothing --from-beginning", 78, &["nothing", "spotify"]),
     ("config show nothing", 78, &["nothing", "spotify"]),
     ("config show spotify --config typo.toml", 78, &["typo.toml:14:1", "keyspce", "keyspace"]),
     ("RUN --lookup songs=nothing.csv", 78, &["nothing.csv"]),
@@ -132,7 +139,7 @@ fn it_says_what_it_is() {
     );
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
-    let verbs = "run demo produce query schema config inspect check test dlq";
+    let verbs = "run demo produce query replay schema config inspect check test dlq";
     for verb in verbs.split(' ') {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb}");
     }

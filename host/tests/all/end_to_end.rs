@@ -2,6 +2,7 @@
 //! it is killed, and when two of it share the work.
 #![cfg(feature = "servers")]
 
+mod replay;
 mod world;
 
 use std::collections::BTreeMap;

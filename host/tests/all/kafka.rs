@@ -160,6 +160,7 @@ fn all_is_read_in_order_and_committed() {
     let expected = (0..4).map(|partition| Change::Assigned {
         partition,
         start: 500,
+        generation: 0,
         write_time: Some(500),
     });
     assert!(expected.eq(assigned));

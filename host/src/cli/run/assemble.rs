@@ -27,6 +27,7 @@ use crate::worker::{self, Ends};
 pub(in crate::cli) use sink::LettersOpener;
 pub(in crate::cli) use stream::SourceOpener;
 use stream::Stream;
+pub(in crate::cli) use stream::refuse_company;
 pub use watch::Watched;
 
 /// Where rows go.
@@ -263,7 +264,6 @@ fn member(plugin: &Plugin, lookups: &[(String, Arc<Lookup>)]) -> kafka::Meta {
         .iter()
         .map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
     kafka::Meta {
-        generation: 0,
         plugin: plugin.digest().to_owned(),
         lookups: digests.collect::<BTreeMap<_, _>>(),
     }
@@ -301,7 +301,6 @@ pub(in crate::cli) fn worker_config(found: &Found, is_finite: bool) -> worker::C
         interval: section
             .interval
             .filter(|interval| *interval > Duration::ZERO),
-        generation: 0,
         is_fatal_when_held: is_finite,
         keeps_letters: found.file.dead_letters == DeadLetters::On,
         has_breaker: found.file.breaker,

@@ -40,8 +40,8 @@ pub struct Cluster {
 
 /// Asks about a topic and its group until a moment has come.
 pub struct Asker<'a> {
-    client: BaseConsumer<Listener>,
-    config: &'a Config,
+    pub(super) client: BaseConsumer<Listener>,
+    pub(super) config: &'a Config,
     until: Instant,
 }
 
@@ -104,12 +104,12 @@ impl<'a> Asker<'a> {
     }
 
     /// Waits for the first answer, for a while.
-    fn reach(&self) -> Result<(), Error> {
+    pub(super) fn reach(&self) -> Result<(), Error> {
         let until = self.until.min(Instant::now() + start::ASK_WAIT_MAX);
         metadata(&self.client, self.config, until).map(drop)
     }
 
-    fn topic(&self) -> Topic<'_, Listener> {
+    pub(super) fn topic(&self) -> Topic<'_, Listener> {
         let rest = self.until.saturating_duration_since(Instant::now());
         Topic {
             client: &self.client,
@@ -121,7 +121,7 @@ impl<'a> Asker<'a> {
 }
 
 /// How long the questions of one call may take in all.
-const CALL_MAX: Duration = Duration::from_secs(30);
+pub(super) const CALL_MAX: Duration = Duration::from_secs(30);
 
 /// As [`Asker::partitions`], asked once.
 ///
@@ -202,7 +202,7 @@ fn metadata(
 
 /// Hears why no broker lets us in.
 #[derive(Default)]
-struct Listener(Told);
+pub(super) struct Listener(Told);
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

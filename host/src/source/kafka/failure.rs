@@ -82,6 +82,7 @@ impl Trouble {
             Error::Gap { .. }
             | Error::Corrupt { .. }
             | Error::Metadata { .. }
+            | Error::Rewind(_)
             | Error::File { .. }
             | Error::Settings(_) => return Err(error),
         };

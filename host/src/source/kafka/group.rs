@@ -16,7 +16,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::meta::{self, Meta};
+use super::meta::{self, Meta, Past};
 use super::native;
 use crate::access::{self, Told};
 use crate::message::WriteTime;
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) owned: BTreeMap<i32, Progress>,
     /// What the worker has not been told yet.
     pub(super) changes: Vec<Change>,
+    /// The pipeline's: how many times its rows were to be corrected.
+    pub(super) generation: u32,
     /// Whether some broker was connected when librdkafka last counted.
     pub(super) is_connected: bool,
     in_flight: Option<InFlight>,
@@ -72,7 +74,7 @@ struct InFlight {
 pub(super) struct Due {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    pub(super) write_time: Option<WriteTime>,
+    pub(super) past: Past,
 }
 
 impl State {
@@ -86,7 +88,10 @@ impl State {
             .map(|(&partition, progress)| Due {
                 partition,
                 offset: progress.written,
-                write_time: progress.write_time,
+                past: Past {
+                    generation: self.generation,
+                    write_time: progress.write_time,
+                },
             })
             .collect()
     }
@@ -117,15 +122,12 @@ impl Group {
 
     /// Offsets with their metadata, as Kafka commits them.
     pub(super) fn list(&self, offsets: &[Due]) -> TopicPartitionList {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for due in offsets {
-            let mut partition = list.add_partition(&self.topic, due.partition);
-            partition
-                .set_offset(Offset::Offset(due.offset))
-                .expect("what was read has an offset from 0");
-            partition.set_metadata(meta::write(&self.meta, due.write_time));
-        }
-        list
+        let each = offsets.iter();
+        let each = each.map(|due| {
+            let metadata = meta::write(&self.meta, due.past);
+            (due.partition, due.offset, metadata)
+        });
+        list(&self.topic, each)
     }
 
     /// Sends a commit of all that is due, unless one is on its way. Whether there is one now.
@@ -208,6 +210,22 @@ impl Group {
             }
         }
     }
+}
+
+/// Partitions of a topic with the offsets and the metadata to commit for them.
+pub(super) fn list(
+    topic: &str,
+    each: impl Iterator<Item = (i32, i64, String)>,
+) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset, metadata) in each {
+        let mut partition = list.add_partition(topic, partition);
+        partition
+            .set_offset(Offset::Offset(offset))
+            .expect("what was read has an offset from 0");
+        partition.set_metadata(metadata);
+    }
+    list
 }
 
 /// Whether a commit was refused only because the group, or who coordinates it, is changing: librdkafka

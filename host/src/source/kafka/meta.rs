@@ -9,18 +9,28 @@ use crate::message::WriteTime;
 /// The format this version writes, and the newest it reads.
 const FORMAT: u32 = 1;
 
+/// By how much a generation is later than the one before, in microseconds.
+const GENERATION: WriteTime = 1_000;
+
 /// The most bytes of it: Kafka's `offset.metadata.max.bytes` as it comes.
 pub(super) const BYTES_MAX: usize = 4096;
 
 /// Which code makes the rows: it travels in the metadata of every commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
-    /// How many times the pipeline's plugin or lookups were changed.
-    pub generation: u32,
     /// The plugin's digest.
     pub plugin: String,
     /// The lookups' digests, by name.
     pub lookups: BTreeMap<String, String>,
+}
+
+/// What a commit tells of the rows before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past {
+    /// How many times the pipeline's rows were to be corrected by reading again.
+    pub(super) generation: u32,
+    /// The greatest write time; none, if none is known.
+    pub(super) write_time: Option<WriteTime>,
 }
 
 #[derive(Deserialize)]
@@ -28,7 +38,7 @@ struct Format {
     format: u32,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 struct Written {
     format: u32,
     #[serde(default)]
@@ -42,22 +52,55 @@ struct Written {
 }
 
 /// The metadata of one partition's commit.
-pub(super) fn write(meta: &Meta, write_time: Option<WriteTime>) -> String {
-    let written = Written {
+pub(super) fn write(meta: &Meta, past: Past) -> String {
+    text(&Written {
         format: FORMAT,
-        generation: meta.generation,
-        w: write_time,
+        generation: past.generation,
+        w: past.write_time,
         plugin: meta.plugin.clone(),
         lookups: meta.lookups.clone(),
-    };
-    serde_json::to_string(&written).expect("numbers and texts are always JSON")
+    })
 }
 
-/// Reads the write time back, or says why it cannot. Empty metadata is what Kafka's own tools leave
-/// when they move a group's offsets: there is no write time then.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<WriteTime>, String> {
+/// The most bytes that the metadata of one partition's commit may come to.
+pub(super) fn size_max(meta: &Meta) -> usize {
+    let longest = Past {
+        generation: u32::MAX,
+        write_time: Some(WriteTime::MAX),
+    };
+    write(meta, longest).len()
+}
+
+/// The metadata of a commit that takes a group back, into a new generation: which code made the rows
+/// stays, and all that is written from now on is later by the generation's millisecond, also where
+/// write times do not come from the messages' own.
+pub(super) fn rewound(bytes: &[u8], generation: u32) -> Result<String, String> {
+    let before = parse(bytes)?;
+    Ok(text(&Written {
+        format: FORMAT,
+        generation,
+        w: Some(before.w.unwrap_or(0).saturating_add(GENERATION)),
+        ..before
+    }))
+}
+
+/// Reads back what was written before, or says why it cannot. Empty metadata is what Kafka's own
+/// tools leave when they move a group's offsets: nothing is known then.
+pub(super) fn read(bytes: &[u8]) -> Result<Past, String> {
+    let written = parse(bytes)?;
+    Ok(Past {
+        generation: written.generation,
+        write_time: written.w,
+    })
+}
+
+fn text(written: &Written) -> String {
+    serde_json::to_string(written).expect("numbers and texts are always JSON")
+}
+
+fn parse(bytes: &[u8]) -> Result<Written, String> {
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(Written::default());
     }
     let Ok(Format { format }) = serde_json::from_slice(bytes) else {
         return Err(
@@ -71,36 +114,65 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<WriteTime>, String> {
              version has worked for this group; use that one, or take another --group"
         ));
     }
-    serde_json::from_slice(bytes)
-        .map(|written: Written| written.w)
-        .map_err(|error| format!("its metadata is damaged: {error}"))
+    serde_json::from_slice(bytes).map_err(|error| format!("its metadata is damaged: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_write_time_comes_back() {
-        let meta = Meta {
-            generation: 3,
+    fn meta() -> Meta {
+        Meta {
             plugin: "ab".repeat(32),
             lookups: [("songs".to_owned(), "cd".repeat(32))].into(),
-        };
-        for write_time in [None, Some(0), Some(1_772_467_200_000_123)] {
-            let written = write(&meta, write_time);
-            assert_eq!(read(written.as_bytes()), Ok(write_time));
         }
     }
 
     #[test]
+    fn what_was_written_before_comes_back() {
+        for write_time in [None, Some(0), Some(1_772_467_200_000_123)] {
+            let past = Past {
+                generation: 3,
+                write_time,
+            };
+            assert_eq!(read(write(&meta(), past).as_bytes()), Ok(past));
+        }
+    }
+
+    #[test]
+    fn a_new_generation_keeps_the_code_and_is_later() {
+        for (write_time, expected) in [(None, Some(1_000)), (Some(7), Some(1_007))] {
+            let past = |generation, write_time| Past {
+                generation,
+                write_time,
+            };
+            let before = write(&meta(), past(3, write_time));
+            let after = rewound(before.as_bytes(), 5);
+            assert_eq!(after, Ok(write(&meta(), past(5, expected))));
+        }
+        let unknown = rewound(b"", 1).unwrap();
+        let expected = Past {
+            generation: 1,
+            write_time: Some(1_000),
+        };
+        assert_eq!(read(unknown.as_bytes()), Ok(expected));
+        assert!(rewound(b"AAAAAA==", 1).is_err());
+    }
+
+    #[test]
     fn what_may_stand_in_a_commit() {
-        type Case = (&'static [u8], Result<Option<WriteTime>, &'static str>);
+        type Case = (
+            &'static [u8],
+            Result<(u32, Option<WriteTime>), &'static str>,
+        );
         let cases: &[Case] = &[
-            (b"", Ok(None)),
-            (br#"{"format":1}"#, Ok(None)),
-            (br#"{"format":0,"w":7}"#, Ok(Some(7))),
-            (br#"{"format":1,"w":7,"later":{}}"#, Ok(Some(7))),
+            (b"", Ok((0, None))),
+            (br#"{"format":1}"#, Ok((0, None))),
+            (br#"{"format":0,"w":7}"#, Ok((0, Some(7)))),
+            (
+                br#"{"format":1,"generation":2,"w":7,"later":{}}"#,
+                Ok((2, Some(7))),
+            ),
             (br#"{"format":2,"w":{}}"#, Err("newer version")),
             (br#"{"format":1,"w":"7"}"#, Err("damaged")),
             (b"AAAAAA==", Err("another program")),
@@ -109,7 +181,10 @@ mod tests {
         for (given, expected) in cases {
             match (read(given), expected) {
                 (Err(reason), Err(part)) => assert!(reason.contains(part), "{reason}"),
-                (found, expected) => assert_eq!(found, expected.map_err(str::to_owned)),
+                (Ok(past), Ok(expected)) => {
+                    assert_eq!((past.generation, past.write_time), *expected);
+                }
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
-use rdkafka::consumer::Consumer as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
@@ -260,7 +260,7 @@ pub(super) struct Commit<H> {
 // SAFETY: as for `Inbox`; the reply is taken by whoever holds it.
 unsafe impl<H: Send> Send for Commit<H> {}
 
-impl<H: Deref<Target = Consumer>> Commit<H> {
+impl<C: ConsumerContext, H: Deref<Target = BaseConsumer<C>>> Commit<H> {
     /// Sends offsets and their metadata.
     pub(super) fn send(
         consumer: H,

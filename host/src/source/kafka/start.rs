@@ -11,8 +11,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::group::{Consumer, Due};
-use super::{failure, meta, native};
-use crate::message::WriteTime;
+use super::meta::{self, Past};
+use super::{failure, native};
 use crate::source::Error;
 
 /// How long one question to the brokers may take.
@@ -35,30 +35,34 @@ impl FromStr for Start {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "earliest" => return Ok(Self::Earliest),
-            "latest" => return Ok(Self::Latest),
-            _ => {}
+            "earliest" => Ok(Self::Earliest),
+            "latest" => Ok(Self::Latest),
+            _ => time(text)
+                .map(Self::Time)
+                .map_err(|way_out| format!("no start: say earliest, latest, or {way_out}")),
         }
-        if let Ok(milliseconds) = text.parse() {
-            return Ok(Self::Time(milliseconds));
-        }
-        let zoned = text.parse::<jiff::Timestamp>();
-        let utc = || {
-            let civil = text.parse::<jiff::civil::DateTime>()?;
-            civil
-                .to_zoned(jiff::tz::TimeZone::UTC)
-                .map(|zoned| zoned.timestamp())
-        };
-        zoned
-            .or_else(|_| utc())
-            .map(|time| Self::Time(time.as_millisecond()))
-            .map_err(|_| {
-                format!(
-                    "`{text}` is no start: say earliest, latest, a time such as \
-                     2026-03-02T16:00:00Z (without a zone: UTC), or milliseconds since 1970"
-                )
-            })
     }
+}
+
+/// A moment in milliseconds since 1970, as a user writes it.
+///
+/// # Errors
+/// What it may look like.
+pub fn time(text: &str) -> Result<i64, String> {
+    if let Ok(milliseconds) = text.parse() {
+        return Ok(milliseconds);
+    }
+    let zoned = text.parse::<jiff::Timestamp>();
+    let utc = || {
+        let civil = text.parse::<jiff::civil::DateTime>()?;
+        civil
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map(|zoned| zoned.timestamp())
+    };
+    let time = zoned.or_else(|_| utc()).map_err(
+        |_| "a time such as 2026-03-02T16:00:00Z (without a zone: UTC), or milliseconds since 1970",
+    )?;
+    Ok(time.as_millisecond())
 }
 
 /// Questions to the brokers about one topic.
@@ -146,7 +150,12 @@ impl<C: ConsumerContext> Topic<'_, C> {
         Ok(starts)
     }
 
-    fn offsets_at(&self, time: i64, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
+    /// The first offset of a time or later, where there is one.
+    pub(super) fn offsets_at(
+        &self,
+        time: i64,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, i64>, Error> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for &partition in partitions {
             list.add_partition_offset(self.topic, partition, Offset::Offset(time))
@@ -172,7 +181,7 @@ pub(super) type Commit = (i32, Option<i64>, Vec<u8>);
 pub(super) struct From {
     pub(super) partition: i32,
     pub(super) offset: i64,
-    pub(super) write_time: Option<WriteTime>,
+    pub(super) past: Past,
 }
 
 /// What becomes of partitions that were assigned.
@@ -200,6 +209,7 @@ pub(super) fn settle(
     };
     let partitions = topic.partitions()?;
     let mut commits = topic.commits(&partitions)?;
+    let generation = generation(&commits);
     if commits.iter().all(|(_, offset, _)| offset.is_none()) {
         if !partitions
             .first()
@@ -208,7 +218,7 @@ pub(super) fn settle(
             return Ok(Settled::Waiting);
         }
         let starts = topic.resolve(start, &partitions)?;
-        commit(consumer, &topic, &starts)?;
+        commit(consumer, &topic, &starts, generation)?;
         for (partition, offset, _) in &mut commits {
             *offset = starts.get(partition).copied();
         }
@@ -218,15 +228,15 @@ pub(super) fn settle(
     let new = commits.iter().filter(|(_, offset, _)| offset.is_none());
     let new: BTreeMap<i32, i64> = new.map(|&(partition, ..)| (partition, 0)).collect();
     if !new.is_empty() {
-        commit(consumer, &topic, &new)?;
+        commit(consumer, &topic, &new, generation)?;
     }
     let (mut ready, mut refused) = (Vec::new(), Vec::new());
     for (partition, offset, metadata) in commits {
         match meta::read(&metadata) {
-            Ok(write_time) => ready.push(From {
+            Ok(past) => ready.push(From {
                 partition,
                 offset: offset.unwrap_or(0),
-                write_time,
+                past: Past { generation, ..past },
             }),
             Err(reason) => refused.push(Error::Metadata { partition, reason }),
         }
@@ -234,17 +244,31 @@ pub(super) fn settle(
     Ok(Settled::Ready(ready, refused))
 }
 
+/// The pipeline's generation: the greatest that a partition's commit has. A new partition has none, nor
+/// has one that was moved by Kafka's own tools, and with a lesser one their rows would lose against
+/// those that a replay corrects. What cannot be read stops its partition, and says nothing here.
+pub(super) fn generation(commits: &[Commit]) -> u32 {
+    let pasts = commits
+        .iter()
+        .filter_map(|(.., metadata)| meta::read(metadata).ok());
+    pasts.map(|past| past.generation).max().unwrap_or(0)
+}
+
 fn commit<C: ConsumerContext>(
     consumer: &Consumer,
     topic: &Topic<'_, C>,
     starts: &BTreeMap<i32, i64>,
+    generation: u32,
 ) -> Result<(), Error> {
     let due: Vec<Due> = starts
         .iter()
         .map(|(&partition, &offset)| Due {
             partition,
             offset,
-            write_time: None,
+            past: Past {
+                generation,
+                write_time: None,
+            },
         })
         .collect();
     let list = consumer.context().list(&due);
@@ -278,6 +302,30 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse().ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pipeline_has_the_greatest_generation_of_its_commits() {
+        let cases: [(&[&[u8]], u32); 4] = [
+            (&[], 0),
+            (&[b"", b""], 0),
+            (&[br#"{"format":1,"generation":2}"#, b""], 2),
+            (
+                &[
+                    br#"{"format":1,"generation":2}"#,
+                    br#"{"format":1,"generation":4}"#,
+                    b"not ours",
+                ],
+                4,
+            ),
+        ];
+        for (metadata, expected) in cases {
+            let commits: Vec<Commit> = (0..)
+                .zip(metadata)
+                .map(|(partition, metadata)| (partition, Some(0), metadata.to_vec()))
+                .collect();
+            assert_eq!(generation(&commits), expected);
         }
     }
 }

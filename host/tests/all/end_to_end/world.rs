@@ -140,6 +140,24 @@ impl World {
             .expect("Kafka takes the messages");
     }
 
+    /// Makes the reference data say something else of the song that is known.
+    pub(super) fn correct_songs(&self, danceability: &str) {
+        let songs = SONGS.replace("0.25", danceability);
+        std::fs::write(self.folder.path().join("songs.csv"), songs).expect("there is room");
+    }
+
+    /// Lets the group read again: the exit code, and what was said.
+    pub(super) fn replay(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut host = host();
+        host.args(["replay", "spotify", "--brokers", &kafka()]);
+        host.args(["--topic", &self.name, "--group", &self.name]);
+        host.args(arguments).stdin(Stdio::null());
+        let output = host.output().expect("the binary runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.code(), said)
+    }
+
     fn host(&self) -> Command {
         self.host_of(&["--plugin", "spotify.wasm"])
     }
@@ -207,6 +225,24 @@ impl World {
             ((name, time.0), (song, danceability))
         };
         rows.map(row).collect()
+    }
+
+    /// The write time of each row, in microseconds.
+    pub(super) fn write_times(&self) -> BTreeMap<(String, i64), i64> {
+        let query = format!(
+            "SELECT name, timestamp, WRITETIME(song) FROM {}.records",
+            self.name
+        );
+        let rows = self.runtime.block_on(self.session.query_unpaged(query, ()));
+        let rows = rows
+            .expect("Cassandra answers")
+            .into_rows_result()
+            .expect("it has rows");
+        let rows = rows.rows::<(String, CqlTimestamp, i64)>();
+        let rows = rows.expect("the columns are those of the schema");
+        rows.map(|row| row.expect("the row is whole"))
+            .map(|(name, time, written)| ((name, time.0), written))
+            .collect()
     }
 
     fn consumer(&self) -> BaseConsumer {

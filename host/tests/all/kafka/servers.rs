@@ -13,6 +13,8 @@ use host::produce::Plan;
 use super::samples::sample;
 use super::*;
 
+mod rewind;
+
 fn brokers() -> String {
     std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".to_owned())
 }

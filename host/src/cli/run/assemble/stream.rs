@@ -38,7 +38,10 @@ pub(super) fn topic(
     let mut ends = Ends::default();
     if args.once {
         if !args.share {
-            refuse_company(&config, stop)?;
+            // They would do part of the work, and this would end before theirs is done.
+            let way_out = "stop them, give another --group, or say --share to do only what falls to \
+                           this process";
+            refuse_company(&config, stop, way_out)?;
         }
         let each = partitions
             .iter()
@@ -109,8 +112,16 @@ fn partitions(
 /// killed while the group was changing (the broker then gives it a new session), and a little.
 const SESSION_MAX: Duration = Duration::from_secs(22);
 
-/// Other members would do part of the work, and `--once` would end before theirs is done.
-fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<()> {
+/// Waits for members to be gone that are about to be, and refuses if others stay: `way_out` says what to
+/// do about them.
+///
+/// # Errors
+/// If the brokers do not answer, or members stay.
+pub(in crate::cli) fn refuse_company(
+    config: &kafka::Config,
+    stop: &AtomicBool,
+    way_out: &str,
+) -> anyhow::Result<()> {
     let until = Instant::now() + SESSION_MAX;
     let mut is_told = false;
     loop {
@@ -120,8 +131,7 @@ fn refuse_company(config: &kafka::Config, stop: &AtomicBool) -> anyhow::Result<(
         }
         if Instant::now() >= until {
             let reason = format!(
-                "the group `{}` has {members} other members: stop them, give another --group, or \
-                 say --share to do only what falls to this process",
+                "the group `{}` has {members} other members: {way_out}",
                 config.group
             );
             return Err(config::Error::Setting(reason).into());

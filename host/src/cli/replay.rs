@@ -1,0 +1,282 @@
+//! `host replay`: a pipeline reads again what it has read before, to correct its rows.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::exit;
+use super::run::assemble::{own_name, refuse_company};
+use crate::config::{self, Flag};
+use crate::source::kafka::{self, Again, Rewind, Step};
+use crate::telemetry::grouped;
+
+/// What `host replay` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The pipeline: a name that the binary carries, or a path: its folder, its pipeline.toml, its plugin
+    pipeline: String,
+    #[command(flatten)]
+    place: Place,
+    /// Brokers to begin with [default: the pipeline's, else localhost:29092]
+    #[arg(long, value_name = "HOST:PORT,..")]
+    brokers: Option<String>,
+    /// The topic, instead of the pipeline's
+    #[arg(long)]
+    topic: Option<String>,
+    /// The consumer group [default: sluice-<pipeline>]
+    #[arg(long)]
+    group: Option<String>,
+    /// How many messages the pipeline does in a second, to say about how long it takes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rate: Option<u64>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Where it reads again from.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// From the first message of this time or later, as 2026-03-02T16:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from_timestamp: Option<i64>,
+    /// From these offsets; partitions that are not named stay where they are
+    #[arg(long, value_name = "PARTITION=OFFSET,..", value_delimiter = ',', value_parser = offset)]
+    from_offset: Vec<(i32, i64)>,
+    /// From the oldest message that the log has
+    #[arg(long)]
+    from_beginning: bool,
+}
+
+fn time(text: &str) -> Result<i64, String> {
+    kafka::time(text).map_err(|way_out| format!("expected {way_out}"))
+}
+
+fn offset(text: &str) -> Result<(i32, i64), String> {
+    let parts = text.split_once('=');
+    let numbers = parts.and_then(|(partition, offset)| {
+        let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
+        (partition >= 0 && offset >= 0).then_some((partition, offset))
+    });
+    numbers.ok_or_else(|| "expected PARTITION=OFFSET, as 0=1200".to_owned())
+}
+
+impl Place {
+    fn again(&self) -> Result<Again, config::Error> {
+        if let Some(time) = self.from_timestamp {
+            return Ok(Again::Since(time));
+        }
+        if self.from_beginning {
+            return Ok(Again::Beginning);
+        }
+        let mut offsets = BTreeMap::new();
+        for &(partition, offset) in &self.from_offset {
+            if offsets.insert(partition, offset).is_some() {
+                let reason = format!("--from-offset: partition {partition} is named twice");
+                return Err(config::Error::Setting(reason));
+            }
+        }
+        Ok(Again::From(offsets))
+    }
+}
+
+impl Args {
+    fn flags(&self) -> Vec<Flag> {
+        let texts: [(&'static str, &[&str], &Option<String>); 3] = [
+            ("--brokers", &["kafka", "brokers"], &self.brokers),
+            ("--topic", &["topic"], &self.topic),
+            ("--group", &["kafka", "group"], &self.group),
+        ];
+        let given = texts
+            .into_iter()
+            .filter_map(|(name, path, text)| Some(Flag::new(name, path, text.clone()?)));
+        given.collect()
+    }
+}
+
+/// Shows what would be read again, asks, and takes the group back.
+///
+/// # Errors
+/// When the group has members, or cannot go where it should.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let again = args.place.again()?;
+    let found = config::find(&args.pipeline, None, &args.flags(), own_name)?;
+    let config = kafka::Config {
+        brokers: found.file.kafka.brokers.clone(),
+        topic: found.file.topic.clone(),
+        group: found.file.kafka.group.clone(),
+        properties: found.file.kafka.client(found.folder.as_deref())?,
+        ..kafka::Config::default()
+    };
+    // Nothing is begun yet that a signal would have to end well.
+    let stop = AtomicBool::new(false);
+    refuse_company(&config, &stop, "they would go on where they are; stop them")?;
+    let rewind = kafka::rewind(&config, &again)?;
+    let (topic, group) = (&config.topic, &config.group);
+    super::show(&format!(
+        "group `{group}` on topic `{topic}`\n{}",
+        told(&rewind, args.rate)
+    ))?;
+    if rewind.steps.iter().all(|step| step.from == step.next) {
+        super::show("it goes on there already: nothing to do\n")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes && !is_agreed()? {
+        super::show("nothing was changed\n")?;
+        return Ok(exit::FAILED.into());
+    }
+    kafka::go_back(&config, &again, &rewind)?;
+    super::show(&format!(
+        "the next run of this group reads from there, as generation {}\n",
+        rewind.generation + 1
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_agreed() -> anyhow::Result<bool> {
+    let input = std::io::stdin();
+    anyhow::ensure!(
+        input.is_terminal(),
+        "nothing was changed: there is no terminal to ask at; --yes goes on without asking"
+    );
+    super::show("read them again? [y/N] ")?;
+    std::io::stdout().flush().context("the terminal")?;
+    let mut answer = String::new();
+    input.read_line(&mut answer).context("the terminal")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What a way back means: a line a partition, their sum, and what is to be known about it.
+fn told(rewind: &Rewind, rate: Option<u64>) -> String {
+    const HEAD: [&str; 4] = ["partition", "goes on at", "then at", "read again"];
+    let number = |number: i64| grouped(u64::try_from(number).unwrap_or(0));
+    let steps = rewind.steps.iter();
+    let rows = steps.map(|step| {
+        [
+            step.partition.to_string(),
+            number(step.next),
+            number(step.from),
+            number(step.messages),
+        ]
+    });
+    let mut lines: Vec<String> = [HEAD.map(str::to_owned)]
+        .into_iter()
+        .chain(rows)
+        .map(|[partition, next, from, messages]| {
+            format!("{partition:>9}  {next:>14}  {from:>14}  {messages:>14}")
+        })
+        .collect();
+    let all: i64 = rewind.steps.iter().map(|step| step.messages).sum();
+    let mut sum = format!("at most {} messages are read again", number(all));
+    if let Some(rate) = rate {
+        let seconds = u64::try_from(all).unwrap_or(0).div_ceil(rate);
+        let wait = humantime::format_duration(Duration::from_secs(seconds));
+        sum += &format!(", in about {wait} at {} a second", grouped(rate));
+    }
+    lines.push(sum);
+    lines.extend(rewind.steps.iter().flat_map(remarks));
+    lines.join("\n") + "\n"
+}
+
+/// What the numbers do not say by themselves.
+fn remarks(step: &Step) -> Vec<String> {
+    let Step {
+        partition,
+        low,
+        next,
+        from,
+        ..
+    } = *step;
+    let mut remarks = Vec::new();
+    if next < low && from != next {
+        remarks.push(format!(
+            "! partition {partition}: offsets {next} to {} were never read, and are not in the log any more",
+            low - 1
+        ));
+    } else if from == low && low > 0 && from != next {
+        remarks.push(format!(
+            "! partition {partition}: the log begins at {low}; what was before is not read again"
+        ));
+    }
+    if !step.knows_write_time {
+        remarks.push(format!(
+            "! partition {partition}: another program has moved the group, and with it the last write time \
+             was lost: older rows may win over those that are written now, unless the tables are emptied"
+        ));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_from_text() {
+        let cases = [
+            ("0=1200", Some((0, 1200))),
+            ("7=0", Some((7, 0))),
+            ("-1=0", None),
+            ("0=-5", None),
+            ("0", None),
+            ("0=", None),
+            ("=5", None),
+            ("a=5", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(offset(text).ok(), expected, "{text}");
+        }
+    }
+
+    /// A partition whose log begins at 12.
+    fn step(next: i64, from: i64, knows_write_time: bool) -> Step {
+        let mut step = Step::default();
+        (step.partition, step.low) = (3, 12);
+        (step.next, step.from) = (next, from);
+        step.messages = (next - from).max(0);
+        step.knows_write_time = knows_write_time;
+        step
+    }
+
+    #[test]
+    fn what_is_not_in_the_log_is_told() {
+        let cases: [(Step, &[&str]); 5] = [
+            (step(30, 20, true), &[]),
+            (step(30, 30, true), &[]),
+            (step(30, 12, true), &["log begins at 12"]),
+            (step(5, 12, true), &["offsets 5 to 11 were never read"]),
+            (
+                step(30, 12, false),
+                &["log begins at 12", "older rows may win"],
+            ),
+        ];
+        for (step, expected) in cases {
+            let remarks = remarks(&step);
+            assert_eq!(remarks.len(), expected.len(), "{remarks:?}");
+            for (remark, words) in remarks.iter().zip(expected) {
+                assert!(remark.contains(words), "{words:?} is not said: {remark}");
+                assert!(remark.contains("partition 3"), "{remark}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_numbers_are_told() {
+        let steps = vec![step(41_200, 1_200, true), step(30, 30, true)];
+        let generation = 1;
+        let rewind = Rewind { generation, steps };
+        let expected = "\
+partition      goes on at         then at      read again
+        3          41,200           1,200          40,000
+        3              30              30               0
+at most 40,000 messages are read again";
+        assert_eq!(told(&rewind, None), format!("{expected}\n"));
+        let wait = ", in about 1m 20s at 500 a second\n";
+        assert_eq!(told(&rewind, Some(500)), format!("{expected}{wait}"));
+    }
+}

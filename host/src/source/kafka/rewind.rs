@@ -1,0 +1,330 @@
+//! The group's way back in the log: from where it would read again, and the commit that takes it there.
+//!
+//! It only goes back. Reading again is safe, because rows do not change by it; leaving messages out
+//! that nobody has read is not, and an offset that the log lacks is refused with the numbers.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::ask::{Asker, CALL_MAX};
+use super::start::{self, ASK_WAIT_MAX};
+use super::{Config, group, meta, native};
+use crate::source::Error;
+
+/// Where a group is to read again from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The oldest message that the log has.
+    Beginning,
+    /// The first message of this time or later, in milliseconds since 1970.
+    Since(i64),
+    /// These offsets, by partition. The other partitions go on where they are.
+    From(BTreeMap<i32, i64>),
+}
+
+/// A partition's way back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Which one.
+    pub partition: i32,
+    /// The first offset in its log.
+    pub low: i64,
+    /// The offset that the group would go on with.
+    pub next: i64,
+    /// The offset that it is to go on with.
+    pub from: i64,
+    /// How many offsets lie between; not all of them need to be messages any more.
+    pub messages: i64,
+    /// Whether write times go on from the last one; not so where another tool has moved the group.
+    pub knows_write_time: bool,
+    metadata: String,
+}
+
+/// A group's way back, in all its partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewind {
+    /// The pipeline's generation so far; the next one is that of what is read again.
+    pub generation: u32,
+    /// One for each partition of the topic, in order.
+    pub steps: Vec<Step>,
+}
+
+/// What a way back means for a group. Nothing is changed.
+///
+/// # Errors
+/// When the brokers do not answer, the group has never committed, or what is asked for is not in the
+/// log or ahead of the group.
+pub fn rewind(config: &Config, again: &Again) -> Result<Rewind, Error> {
+    plan_of(&ask(config)?, again)
+}
+
+/// Takes a group back, unless it went on since `rewind` was made. Kafka refuses it while the group has
+/// members.
+///
+/// # Errors
+/// As [`rewind`], or when Kafka refuses.
+pub fn go_back(config: &Config, again: &Again, rewind: &Rewind) -> Result<(), Error> {
+    let asker = ask(config)?;
+    let group = &config.group;
+    if plan_of(&asker, again)? != *rewind {
+        let reason = format!("the group `{group}` or the log went on meanwhile; ask once more");
+        return Err(Error::Rewind(reason));
+    }
+    let steps = rewind.steps.iter();
+    let each = steps.map(|step| (step.partition, step.from, step.metadata.clone()));
+    let list = group::list(&config.topic, each);
+    let answer = native::Commit::send(&asker.client, &list).and_then(|commit| {
+        let timed_out = Err(RDKafkaErrorCode::OperationTimedOut);
+        commit.poll(ASK_WAIT_MAX).unwrap_or(timed_out)
+    });
+    answer.map_err(|code| {
+        if is_of_members(code) {
+            return Error::Rewind(format!(
+                "the group `{group}` has members, who would go on where they are; stop them first"
+            ));
+        }
+        asker.topic().fail(KafkaError::ConsumerCommit(code))
+    })
+}
+
+/// Whether a commit from without was refused because the group has members.
+fn is_of_members(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::RebalanceInProgress
+    )
+}
+
+fn ask(config: &Config) -> Result<Asker<'_>, Error> {
+    let asker = Asker::new(config, Instant::now() + CALL_MAX)?;
+    asker.reach()?;
+    Ok(asker)
+}
+
+fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
+    let config = asker.config;
+    let ends = asker.partitions()?;
+    let partitions: Vec<i32> = ends.iter().map(|&(partition, ..)| partition).collect();
+    let commits = asker.topic().commits(&partitions)?;
+    if commits.iter().all(|(_, offset, _)| offset.is_none()) {
+        return Err(Error::Rewind(format!(
+            "the group `{}` has never committed on topic `{}`, so it begins where `run --start` says",
+            config.group, config.topic
+        )));
+    }
+    let found = match again {
+        Again::Since(time) => asker.topic().offsets_at(*time, &partitions)?,
+        Again::Beginning | Again::From(_) => BTreeMap::new(),
+    };
+    let generation = start::generation(&commits);
+    let mut stands = Vec::with_capacity(ends.len());
+    for ((partition, low, end), (_, offset, metadata)) in ends.into_iter().zip(commits) {
+        let rewound = meta::rewound(&metadata, generation + 1);
+        stands.push(Stand {
+            partition,
+            low,
+            end,
+            // A partition without a commit is a new one, and is read whole.
+            next: offset.unwrap_or(0),
+            since: found.get(&partition).copied(),
+            knows_write_time: offset.is_none() || !metadata.is_empty(),
+            metadata: rewound.map_err(|reason| Error::Metadata { partition, reason })?,
+        });
+    }
+    match steps(stands, again) {
+        Ok(steps) => Ok(Rewind { generation, steps }),
+        Err(faults) => Err(Error::Rewind(format!(
+            "topic `{}`, group `{}`:\n{}",
+            config.topic,
+            config.group,
+            faults.join("\n")
+        ))),
+    }
+}
+
+/// A partition's log, and where the group stands in it.
+struct Stand {
+    partition: i32,
+    low: i64,
+    end: i64,
+    next: i64,
+    /// The first offset of the time asked for, or later.
+    since: Option<i64>,
+    knows_write_time: bool,
+    metadata: String,
+}
+
+/// Each partition's way back, or all that is in the way.
+fn steps(stands: Vec<Stand>, again: &Again) -> Result<Vec<Step>, Vec<String>> {
+    let mut faults = Vec::new();
+    if let Again::From(offsets) = again {
+        let last = stands.len().saturating_sub(1);
+        let is_there = |wanted| stands.iter().any(|stand| stand.partition == wanted);
+        let missing = offsets.keys().filter(|&&wanted| !is_there(wanted));
+        faults.extend(
+            missing.map(|wanted| format!("there is no partition {wanted}; the last one is {last}")),
+        );
+    }
+    let mut steps = Vec::with_capacity(stands.len());
+    for stand in stands {
+        match from(&stand, again) {
+            Ok(from) => steps.push(Step {
+                partition: stand.partition,
+                low: stand.low,
+                next: stand.next,
+                from,
+                messages: (reached(&stand) - from.max(stand.low)).max(0),
+                knows_write_time: stand.knows_write_time,
+                metadata: stand.metadata,
+            }),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        Ok(steps)
+    } else {
+        Err(faults)
+    }
+}
+
+/// How far a partition is read, in what its log holds now.
+fn reached(stand: &Stand) -> i64 {
+    stand.next.clamp(stand.low, stand.end)
+}
+
+fn from(stand: &Stand, again: &Again) -> Result<i64, String> {
+    let Stand {
+        partition,
+        low,
+        end,
+        next,
+        ..
+    } = *stand;
+    match again {
+        Again::Beginning => Ok(low),
+        // Where messages between were never read, a time alone is not enough of a word to leave them.
+        Again::Since(_) if next < low || next > end => Err(format!(
+            "partition {partition} would go on at {next}, and the log holds {low} to {end}: say where \
+             with --from-offset {partition}={low}, or --from-beginning"
+        )),
+        Again::Since(_) => Ok(stand.since.unwrap_or(end).min(next)),
+        Again::From(offsets) => {
+            let Some(&wanted) = offsets.get(&partition) else {
+                return Ok(next);
+            };
+            let reached = reached(stand);
+            if wanted < low || wanted > end {
+                Err(format!(
+                    "partition {partition}: offset {wanted} is not in the log, which holds {low} to \
+                     {end}; the furthest back is --from-offset {partition}={low}"
+                ))
+            } else if wanted > reached {
+                Err(format!(
+                    "partition {partition}: offset {wanted} is ahead of the group, which goes on at \
+                     {reached}; messages that nobody has read would be left out"
+                ))
+            } else {
+                Ok(wanted)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where one partition goes, by its log, its commit, and the first offset of the time.
+    fn go(log: [i64; 2], next: i64, since: Option<i64>, again: &Again) -> Result<Step, String> {
+        let stand = Stand {
+            partition: 3,
+            low: log[0],
+            end: log[1],
+            next,
+            since,
+            knows_write_time: true,
+            metadata: String::new(),
+        };
+        steps(vec![stand], again)
+            .map(|mut steps| steps.remove(0))
+            .map_err(|faults| faults.join("\n"))
+    }
+
+    #[test]
+    fn a_group_goes_back_and_never_ahead() {
+        let offset = |offset| Again::From([(3, offset)].into());
+        // The log, the commit, the first offset of the time: then the place, and how many messages.
+        let cases = [
+            ([0, 50], 30, None, Again::Beginning, 0, 30),
+            ([12, 50], 30, None, Again::Beginning, 12, 18),
+            ([0, 0], 0, None, Again::Beginning, 0, 0),
+            // What was never read is gone: the log's first offset is the nearest there is.
+            ([12, 50], 5, None, Again::Beginning, 12, 0),
+            // The topic was made anew.
+            ([0, 10], 30, None, Again::Beginning, 0, 10),
+            ([0, 50], 30, Some(20), Again::Since(1), 20, 10),
+            ([0, 50], 30, Some(30), Again::Since(1), 30, 0),
+            // Later than what was read: nothing is left out for that.
+            ([0, 50], 30, Some(40), Again::Since(1), 30, 0),
+            ([0, 50], 30, None, Again::Since(1), 30, 0),
+            ([0, 50], 30, None, offset(0), 0, 30),
+            ([12, 50], 30, None, offset(12), 12, 18),
+            ([0, 50], 30, None, offset(30), 30, 0),
+            ([12, 50], 5, None, offset(12), 12, 0),
+            // Of another partition.
+            ([12, 50], 5, None, Again::From(BTreeMap::new()), 5, 0),
+        ];
+        for (log, next, since, again, from, messages) in cases {
+            let step = go(log, next, since, &again).unwrap();
+            let expected = (from, messages);
+            assert_eq!(
+                (step.from, step.messages),
+                expected,
+                "{log:?} {next} {again:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_again_is_refused_with_the_numbers() {
+        let offset = |offset| Again::From([(3, offset)].into());
+        let cases: [([i64; 2], i64, Again, &[&str]); 6] = [
+            (
+                [12, 50],
+                30,
+                offset(11),
+                &["11 is not in the log", "12 to 50", "3=12"],
+            ),
+            (
+                [12, 50],
+                30,
+                offset(51),
+                &["51 is not in the log", "12 to 50"],
+            ),
+            ([12, 50], 30, offset(31), &["31 is ahead", "goes on at 30"]),
+            (
+                [12, 50],
+                5,
+                Again::Since(1),
+                &["go on at 5", "12 to 50", "3=12"],
+            ),
+            ([0, 10], 30, Again::Since(1), &["go on at 30", "0 to 10"]),
+            (
+                [0, 50],
+                30,
+                Again::From([(4, 0)].into()),
+                &["no partition 4"],
+            ),
+        ];
+        for (log, next, again, words) in cases {
+            let fault = go(log, next, Some(20), &again).unwrap_err();
+            for word in words {
+                assert!(fault.contains(word), "{word:?} is not said: {fault}");
+            }
+        }
+    }
+}
