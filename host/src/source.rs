@@ -159,6 +159,24 @@ pub enum Error {
         /// The offset after the last.
         high: i64,
     },
+    /// The topic is not the one that the group has read: it was deleted, and made anew.
+    #[error(
+        "partition {partition} of `{topic}`: the group would go on at {wanted} of a topic that is \
+         deleted; this one was made anew under its name, and holds {low} to {high}; nothing was skipped. \
+         Say where to begin: --start earliest, latest or a time, or `host replay --from-beginning`"
+    )]
+    MadeAnew {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset that was to be read next.
+        wanted: i64,
+        /// The first offset in the log.
+        low: i64,
+        /// The offset after the last.
+        high: i64,
+    },
     /// What the broker holds at an offset is damaged.
     #[error(
         "partition {partition} of `{topic}` is damaged at offset {offset}: {source}; nothing was \
@@ -203,6 +221,7 @@ impl Error {
     pub fn partition(&self) -> Option<i32> {
         match self {
             Self::Gap { partition, .. }
+            | Self::MadeAnew { partition, .. }
             | Self::Corrupt { partition, .. }
             | Self::Metadata { partition, .. } => Some(*partition),
             Self::Broker { .. }
@@ -221,6 +240,7 @@ impl Error {
             // Who was let in once may be let in again; who never was may only be early.
             Self::Refused { reason, .. } => !access::is_final(reason),
             Self::Gap { .. }
+            | Self::MadeAnew { .. }
             | Self::Corrupt { .. }
             | Self::Metadata { .. }
             | Self::Rewind(_)

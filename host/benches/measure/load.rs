@@ -39,7 +39,7 @@ impl Load {
             brokers: kafka(),
             topic: topic.clone(),
             group: topic.clone(),
-            start: kafka::Start::Earliest,
+            start: None,
             once: true,
             properties: BTreeMap::new(),
             member: kafka::Meta::default(),

@@ -122,7 +122,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "group `{group}` on topic `{topic}`\n{}",
         told(&rewind, args.rate)
     ))?;
-    if rewind.steps.iter().all(|step| step.from == step.next) {
+    let stays = |step: &Step| step.from == step.next && !step.is_made_anew;
+    if rewind.steps.iter().all(stays) {
         super::show("it goes on there already: nothing to do\n")?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -193,7 +194,11 @@ fn remarks(step: &Step) -> Vec<String> {
         ..
     } = *step;
     let mut remarks = Vec::new();
-    if next < low && from != next {
+    if step.is_made_anew {
+        remarks.push(format!(
+            "! partition {partition}: the topic was made anew since the group read it"
+        ));
+    } else if next < low && from != next {
         remarks.push(format!(
             "! partition {partition}: offsets {next} to {} were never read, and are not in the log any more",
             low - 1

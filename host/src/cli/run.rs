@@ -30,9 +30,10 @@ pub struct Args {
     /// What stands over that configuration.
     #[command(flatten)]
     pub settings: Settings,
-    /// Where a group begins that has never committed: earliest, latest, or a time
-    #[arg(long, value_name = "WHERE", default_value = "earliest")]
-    pub start: Start,
+    /// Where a group begins that has never committed, or whose topic was made anew: earliest, latest, or
+    /// a time [default: earliest; a topic made anew stops]
+    #[arg(long, value_name = "WHERE")]
+    pub start: Option<Start>,
     /// Where rows go: cassandra, sqlite:DIR, or none
     #[arg(long, default_value = "cassandra")]
     pub sink: assemble::SinkKind,

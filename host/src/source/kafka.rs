@@ -5,6 +5,7 @@
 //! comes back through the [`Committer`], because only a member may commit.
 
 mod ask;
+mod assignment;
 mod commit;
 mod failure;
 mod group;
@@ -13,6 +14,7 @@ mod native;
 mod reader;
 mod rewind;
 mod settings;
+mod settle;
 mod start;
 mod stop;
 
@@ -22,18 +24,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use secrecy::SecretString;
 
 pub use self::ask::{Asker, Cluster, committed, members, partitions, verify};
+use self::assignment::Watch;
 pub use self::commit::Committer;
 use self::failure::Trouble;
-use self::group::{Consumer, Group, Progress};
+use self::group::{Consumer, Group};
 pub use self::meta::Meta;
 use self::native::Inbox;
 pub use self::reader::Reader;
 pub use self::rewind::{Again, Rewind, Step, go_back, rewind};
-use self::start::Settled;
 pub use self::start::{Start, time};
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Standing, Taken};
@@ -60,8 +61,9 @@ pub struct Config {
     pub topic: String,
     /// The consumer group.
     pub group: String,
-    /// Where the group's first start begins.
-    pub start: Start,
+    /// Where the group's first start begins; `None` = with the oldest message. If the topic was made
+    /// anew after the group's commits, only a word says where that begins.
+    pub start: Option<Start>,
     /// Whether a span should reach to the partition's end, over what is no message there.
     pub once: bool,
     /// More of librdkafka's settings, but those our promises rest on; passwords are among them.
@@ -75,7 +77,7 @@ pub struct Kafka {
     inbox: Option<Inbox>,
     brokers: String,
     topic: String,
-    start: Start,
+    start: Option<Start>,
     /// The next offset of each partition that is read.
     positions: BTreeMap<i32, i64>,
     /// Partitions of which librdkafka may believe to be a message further than we are: in a batch it
@@ -88,6 +90,7 @@ pub struct Kafka {
     found: Vec<Error>,
     polled: Option<Instant>,
     settle_at: Instant,
+    watch: Watch,
 }
 
 /// Subscribes to a topic, with the checkpoint that belongs to it. It does not wait for the brokers.
@@ -134,6 +137,7 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         found: Vec::new(),
         polled: None,
         settle_at: Instant::now(),
+        watch: Watch::default(),
     };
     Ok((source, committer))
 }
@@ -167,72 +171,10 @@ impl Kafka {
         }
         self.forget_released();
         self.settle()?;
+        self.look_whether_made_anew();
         if self.trouble.is_known() && self.inbox().consumer().context().state().is_connected {
             self.trouble.clear();
         }
-        Ok(())
-    }
-
-    fn forget_released(&mut self) {
-        let inbox = self.inbox.as_mut().expect("as in `inbox`");
-        let state = inbox.consumer().context().clone();
-        let state = state.state();
-        self.positions.retain(|partition, _| {
-            let is_owned = state.owned.contains_key(partition);
-            if !is_owned {
-                inbox.discard(*partition);
-            }
-            is_owned
-        });
-    }
-
-    /// Finds out where newly assigned partitions start, and lets librdkafka read them.
-    fn settle(&mut self) -> Result<(), Error> {
-        let inbox = self.inbox.as_ref().expect("as in `inbox`");
-        let consumer = inbox.consumer().clone();
-        let pending = consumer.context().state().pending.clone();
-        if pending.is_empty() || Instant::now() < self.settle_at {
-            return Ok(());
-        }
-        self.settle_at = Instant::now() + SETTLE_AGAIN;
-        let (ready, refused) = match start::settle(&consumer, &self.brokers, self.start, &pending) {
-            Ok(Settled::Ready(ready, refused)) => (ready, refused),
-            Ok(Settled::Waiting) => return Ok(()),
-            Err(error) => return self.trouble.report(error),
-        };
-        self.settle_at = Instant::now();
-        self.found.extend(refused);
-        let mut list = TopicPartitionList::with_capacity(ready.len());
-        for from in &ready {
-            inbox.forward(&self.topic, from.partition);
-            list.add_partition_offset(&self.topic, from.partition, Offset::Offset(from.offset))
-                .map_err(|error| Error::Settings(error.into()))?;
-        }
-        if let Err(error) = consumer.incremental_assign(&list) {
-            let error = failure::of(error, &self.brokers, &self.topic);
-            return self.trouble.report(error);
-        }
-        let mut state = consumer.context().state();
-        state.pending.clear();
-        for from in ready {
-            let (partition, start) = (from.partition, from.offset);
-            let progress = Progress {
-                written: start,
-                write_time: from.past.write_time,
-                committed: Some(start),
-            };
-            state.generation = from.past.generation;
-            state.owned.insert(partition, progress);
-            self.positions.insert(partition, start);
-            self.ahead.remove(&partition);
-            state.changes.push(Change::Assigned {
-                partition,
-                start,
-                generation: from.past.generation,
-                write_time: from.past.write_time,
-            });
-        }
-        self.trouble.clear();
         Ok(())
     }
 
@@ -380,6 +322,8 @@ impl Source for Kafka {
             return;
         };
         inbox.consumer().context().forget_commit();
+        // It holds on to the consumer, too.
+        self.watch = Watch::default();
         let (closed, waiting) = mpsc::channel();
         // Leaving asks the coordinator and can hang: then the process goes on without it.
         thread::spawn(move || {

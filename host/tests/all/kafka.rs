@@ -224,7 +224,7 @@ fn a_group_starts_where_it_is_told_and_only_once() {
         let broker = Broker::start(TOPIC, 3).unwrap();
         let mut config = config(&broker.brokers(), TOPIC, "group");
         send(&producer(&config.brokers, &[]), TOPIC, 3, 7);
-        config.start = start;
+        config.start = Some(start);
         let mut member = Member::join(&config);
         member.turns("joining", |member| member.owned.len() == 3);
         let committed: Vec<_> = (0..3)

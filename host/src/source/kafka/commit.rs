@@ -53,7 +53,7 @@ impl Committer {
             progress.written
         );
         progress.written = progress.written.max(span.end);
-        progress.write_time = progress.write_time.max(write_time);
+        progress.past.write_time = progress.past.write_time.max(write_time);
     }
 
     /// Commits if the last time is about a second ago, and does not wait. A failure is logged, and

@@ -80,6 +80,7 @@ impl Trouble {
             Error::Refused { .. } => Kind::Refused,
             Error::NoTopic { .. } => Kind::NoTopic,
             Error::Gap { .. }
+            | Error::MadeAnew { .. }
             | Error::Corrupt { .. }
             | Error::Metadata { .. }
             | Error::Rewind(_)

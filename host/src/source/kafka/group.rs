@@ -19,7 +19,6 @@ use rdkafka::types::RDKafkaRespErr;
 use super::meta::{self, Meta, Past};
 use super::native;
 use crate::access::{self, Told};
-use crate::message::WriteTime;
 use crate::source::Change;
 
 /// How long a partition's new owner may be kept waiting for our last commit.
@@ -55,12 +54,12 @@ pub(super) struct State {
 }
 
 /// How far a partition is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Progress {
     /// The next offset to write: all before it is durable.
     pub(super) written: i64,
-    /// The write time of the last message before it.
-    pub(super) write_time: Option<WriteTime>,
+    /// The write time of the last message before it, and what else a commit tells.
+    pub(super) past: Past,
     /// The offset that the broker has acknowledged.
     pub(super) committed: Option<i64>,
 }
@@ -70,8 +69,9 @@ struct InFlight {
     offsets: Vec<(i32, i64)>,
 }
 
-/// One partition's offset to commit.
-pub(super) struct Due {
+/// An offset of a partition, with what a commit of it tells.
+#[derive(Debug)]
+pub(super) struct Place {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) past: Past,
@@ -79,18 +79,18 @@ pub(super) struct Due {
 
 impl State {
     /// What is written further than the broker knows.
-    fn due(&self, is_meant: impl Fn(i32) -> bool) -> Vec<Due> {
+    fn due(&self, is_meant: impl Fn(i32) -> bool) -> Vec<Place> {
         let owned = self.owned.iter();
         owned
             .filter(|&(&partition, progress)| {
                 is_meant(partition) && progress.committed != Some(progress.written)
             })
-            .map(|(&partition, progress)| Due {
+            .map(|(&partition, progress)| Place {
                 partition,
                 offset: progress.written,
                 past: Past {
                     generation: self.generation,
-                    write_time: progress.write_time,
+                    ..progress.past.clone()
                 },
             })
             .collect()
@@ -121,11 +121,10 @@ impl Group {
     }
 
     /// Offsets with their metadata, as Kafka commits them.
-    pub(super) fn list(&self, offsets: &[Due]) -> TopicPartitionList {
-        let each = offsets.iter();
-        let each = each.map(|due| {
-            let metadata = meta::write(&self.meta, due.past);
-            (due.partition, due.offset, metadata)
+    pub(super) fn list(&self, places: &[Place]) -> TopicPartitionList {
+        let each = places.iter().map(|place| {
+            let metadata = meta::write(&self.meta, &place.past);
+            (place.partition, place.offset, metadata)
         });
         list(&self.topic, each)
     }

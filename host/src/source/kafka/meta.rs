@@ -1,6 +1,7 @@
 //! What travels with a group's offsets: the clock, and which code made the rows so far.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ const FORMAT: u32 = 1;
 
 /// By how much a generation is later than the one before, in microseconds.
 const GENERATION: WriteTime = 1_000;
+
+/// How long a topic's id is: 16 bytes as base64.
+const TOPIC_ID_LENGTH: usize = 22;
 
 /// The most bytes of it: Kafka's `offset.metadata.max.bytes` as it comes.
 pub(super) const BYTES_MAX: usize = 4096;
@@ -25,12 +29,23 @@ pub struct Meta {
 }
 
 /// What a commit tells of the rows before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Past {
+    /// The id of the topic whose offset it is: a topic that is made anew has another. None, if the
+    /// brokers give none, or the commit is of a version that did not ask.
+    pub(super) topic: Option<Arc<str>>,
     /// How many times the pipeline's rows were to be corrected by reading again.
     pub(super) generation: u32,
     /// The greatest write time; none, if none is known.
     pub(super) write_time: Option<WriteTime>,
+}
+
+impl Past {
+    /// Whether its offset is of another topic than the one of this id. Without ids nobody can tell.
+    pub(super) fn is_of_other(&self, topic: Option<&str>) -> bool {
+        let both = self.topic.as_deref().zip(topic);
+        both.is_some_and(|(its, topic)| its != topic)
+    }
 }
 
 #[derive(Deserialize)]
@@ -41,6 +56,8 @@ struct Format {
 #[derive(Default, Deserialize, Serialize)]
 struct Written {
     format: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
     #[serde(default)]
     generation: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,9 +69,10 @@ struct Written {
 }
 
 /// The metadata of one partition's commit.
-pub(super) fn write(meta: &Meta, past: Past) -> String {
+pub(super) fn write(meta: &Meta, past: &Past) -> String {
     text(&Written {
         format: FORMAT,
+        topic: past.topic.as_deref().map(str::to_owned),
         generation: past.generation,
         w: past.write_time,
         plugin: meta.plugin.clone(),
@@ -65,19 +83,25 @@ pub(super) fn write(meta: &Meta, past: Past) -> String {
 /// The most bytes that the metadata of one partition's commit may come to.
 pub(super) fn size_max(meta: &Meta) -> usize {
     let longest = Past {
+        topic: Some("A".repeat(TOPIC_ID_LENGTH).into()),
         generation: u32::MAX,
         write_time: Some(WriteTime::MAX),
     };
-    write(meta, longest).len()
+    write(meta, &longest).len()
 }
 
-/// The metadata of a commit that takes a group back, into a new generation: which code made the rows
-/// stays, and all that is written from now on is later by the generation's millisecond, also where
-/// write times do not come from the messages' own.
-pub(super) fn rewound(bytes: &[u8], generation: u32) -> Result<String, String> {
+/// The metadata of a commit that takes a group back in a topic, into a new generation: which code made
+/// the rows stays, and all that is written from now on is later by the generation's millisecond, also
+/// where write times do not come from the messages' own.
+pub(super) fn rewound(
+    bytes: &[u8],
+    topic: Option<&str>,
+    generation: u32,
+) -> Result<String, String> {
     let before = parse(bytes)?;
     Ok(text(&Written {
         format: FORMAT,
+        topic: topic.map(str::to_owned),
         generation,
         w: Some(before.w.unwrap_or(0).saturating_add(GENERATION)),
         ..before
@@ -89,6 +113,7 @@ pub(super) fn rewound(bytes: &[u8], generation: u32) -> Result<String, String> {
 pub(super) fn read(bytes: &[u8]) -> Result<Past, String> {
     let written = parse(bytes)?;
     Ok(Past {
+        topic: written.topic.map(Arc::from),
         generation: written.generation,
         write_time: written.w,
     })
@@ -128,35 +153,32 @@ mod tests {
         }
     }
 
+    fn past(generation: u32, write_time: Option<WriteTime>) -> Past {
+        Past {
+            topic: Some("an id".into()),
+            generation,
+            write_time,
+        }
+    }
+
     #[test]
     fn what_was_written_before_comes_back() {
         for write_time in [None, Some(0), Some(1_772_467_200_000_123)] {
-            let past = Past {
-                generation: 3,
-                write_time,
-            };
-            assert_eq!(read(write(&meta(), past).as_bytes()), Ok(past));
+            let past = past(3, write_time);
+            assert_eq!(read(write(&meta(), &past).as_bytes()), Ok(past));
         }
     }
 
     #[test]
     fn a_new_generation_keeps_the_code_and_is_later() {
         for (write_time, expected) in [(None, Some(1_000)), (Some(7), Some(1_007))] {
-            let past = |generation, write_time| Past {
-                generation,
-                write_time,
-            };
-            let before = write(&meta(), past(3, write_time));
-            let after = rewound(before.as_bytes(), 5);
-            assert_eq!(after, Ok(write(&meta(), past(5, expected))));
+            let before = write(&meta(), &past(3, write_time));
+            let after = rewound(before.as_bytes(), Some("an id"), 5);
+            assert_eq!(after, Ok(write(&meta(), &past(5, expected))));
         }
-        let unknown = rewound(b"", 1).unwrap();
-        let expected = Past {
-            generation: 1,
-            write_time: Some(1_000),
-        };
-        assert_eq!(read(unknown.as_bytes()), Ok(expected));
-        assert!(rewound(b"AAAAAA==", 1).is_err());
+        let unknown = rewound(b"", Some("an id"), 1).unwrap();
+        assert_eq!(read(unknown.as_bytes()), Ok(past(1, Some(1_000))));
+        assert!(rewound(b"AAAAAA==", None, 1).is_err());
     }
 
     #[test]

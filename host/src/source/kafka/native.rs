@@ -1,19 +1,21 @@
 //! The few calls of librdkafka that its Rust binding lacks: one queue for all partitions, drained
-//! many messages a call, and commits with a deadline. All `unsafe` of this room is here.
+//! many messages a call; commits with a deadline; a topic's id. All `unsafe` of this room is here.
+
+mod reply;
 
 use std::ffi::CString;
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::bindings as rd;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+pub(super) use self::reply::{Commit, TopicId};
 use super::group::Consumer;
 use crate::message::NO_TIMESTAMP;
 
@@ -249,72 +251,6 @@ impl<'a> Received<'a> {
 unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, length) })
-}
-
-/// A commit on its way to the group's coordinator. `H` keeps the client alive meanwhile.
-pub(super) struct Commit<H> {
-    reply: NonNull<rd::rd_kafka_queue_t>,
-    _consumer: H,
-}
-
-// SAFETY: as for `Inbox`; the reply is taken by whoever holds it.
-unsafe impl<H: Send> Send for Commit<H> {}
-
-impl<C: ConsumerContext, H: Deref<Target = BaseConsumer<C>>> Commit<H> {
-    /// Sends offsets and their metadata.
-    pub(super) fn send(
-        consumer: H,
-        offsets: &TopicPartitionList,
-    ) -> Result<Self, RDKafkaErrorCode> {
-        // SAFETY: the client is alive as long as `consumer` is held, and the queue is destroyed
-        // before. The offsets are copied. Without a callback the answer comes as an event.
-        let (commit, code) = unsafe {
-            let client = consumer.client().native_ptr();
-            let reply = NonNull::new(rd::rd_kafka_queue_new(client))
-                .expect("librdkafka aborts when it has no memory");
-            let commit = Self {
-                reply,
-                _consumer: consumer,
-            };
-            let queue = reply.as_ptr();
-            let offsets = offsets.ptr();
-            (
-                commit,
-                rd::rd_kafka_commit_queue(client, offsets, queue, None, ptr::null_mut()),
-            )
-        };
-        check(code).map(|()| commit)
-    }
-
-    /// Waits at most `wait` for the answer; `None` = it has not come.
-    pub(super) fn poll(&self, wait: Duration) -> Option<Result<(), RDKafkaErrorCode>> {
-        let wait = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is alive; the event is ours until it is destroyed, and so is its list.
-        unsafe {
-            let event = rd::rd_kafka_queue_poll(self.reply.as_ptr(), wait);
-            if event.is_null() {
-                return None;
-            }
-            let mut answer = check(rd::rd_kafka_event_error(event));
-            let offsets = rd::rd_kafka_event_topic_partition_list(event);
-            if !offsets.is_null() && (*offsets).cnt > 0 {
-                let count = usize::try_from((*offsets).cnt).expect("a count is not negative");
-                for partition in slice::from_raw_parts((*offsets).elems, count) {
-                    answer = answer.and_then(|()| check(partition.err));
-                }
-            }
-            rd::rd_kafka_event_destroy(event);
-            Some(answer)
-        }
-    }
-}
-
-impl<H> Drop for Commit<H> {
-    fn drop(&mut self) {
-        // SAFETY: the queue is ours, and its client is dropped after it. An answer that comes later
-        // is thrown away by librdkafka.
-        unsafe { rd::rd_kafka_queue_destroy(self.reply.as_ptr()) };
-    }
 }
 
 fn check(code: rd::rd_kafka_resp_err_t) -> Result<(), RDKafkaErrorCode> {

@@ -10,7 +10,8 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::group::{Consumer, Due, Group};
+use super::group::{Consumer, Group, Place};
+use super::meta::Past;
 use super::native::{self, Inbox};
 use super::{Config, ask, failure, settings, start};
 use crate::message::Message;
@@ -169,11 +170,11 @@ impl Reader {
     /// When the brokers refuse it, or do not answer.
     pub fn commit(&self) -> Result<(), Error> {
         let each = self.positions.iter();
-        let due: Vec<Due> = each
-            .map(|(&partition, &offset)| Due {
+        let due: Vec<Place> = each
+            .map(|(&partition, &offset)| Place {
                 partition,
                 offset,
-                write_time: None,
+                past: Past::default(),
             })
             .collect();
         let consumer = self.inbox.consumer();

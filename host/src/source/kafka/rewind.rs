@@ -9,8 +9,8 @@ use std::time::Instant;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{Asker, CALL_MAX};
-use super::start::{self, ASK_WAIT_MAX};
-use super::{Config, group, meta, native};
+use super::start::ASK_WAIT_MAX;
+use super::{Config, group, meta, native, settle};
 use crate::source::Error;
 
 /// Where a group is to read again from.
@@ -37,6 +37,8 @@ pub struct Step {
     pub from: i64,
     /// How many offsets lie between; not all of them need to be messages any more.
     pub messages: i64,
+    /// Whether the group's offset was of another topic: this one was made anew, and nothing of it read.
+    pub is_made_anew: bool,
     /// Whether write times go on from the last one; not so where another tool has moved the group.
     pub knows_write_time: bool,
     metadata: String,
@@ -109,6 +111,7 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
     let config = asker.config;
     let ends = asker.partitions()?;
     let partitions: Vec<i32> = ends.iter().map(|&(partition, ..)| partition).collect();
+    let (_, id) = asker.topic().identified()?;
     let commits = asker.topic().commits(&partitions)?;
     if commits.iter().all(|(_, offset, _)| offset.is_none()) {
         return Err(Error::Rewind(format!(
@@ -120,19 +123,28 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
         Again::Since(time) => asker.topic().offsets_at(*time, &partitions)?,
         Again::Beginning | Again::From(_) => BTreeMap::new(),
     };
-    let generation = start::generation(&commits);
+    let generation = settle::generation(&commits);
     let mut stands = Vec::with_capacity(ends.len());
     for ((partition, low, end), (_, offset, metadata)) in ends.into_iter().zip(commits) {
-        let rewound = meta::rewound(&metadata, generation + 1);
+        let unreadable = |reason| Error::Metadata { partition, reason };
+        let past = meta::read(&metadata).map_err(unreadable)?;
+        let is_made_anew = past.is_of_other(id.as_deref());
+        let rewound = meta::rewound(&metadata, id.as_deref(), generation + 1);
         stands.push(Stand {
             partition,
             low,
             end,
-            // A partition without a commit is a new one, and is read whole.
-            next: offset.unwrap_or(0),
+            next: match offset {
+                Some(offset) if !is_made_anew => offset,
+                // Nothing of this log was read.
+                Some(_) => low,
+                // A partition without a commit is a new one, and is read whole.
+                None => 0,
+            },
+            is_made_anew,
             since: found.get(&partition).copied(),
             knows_write_time: offset.is_none() || !metadata.is_empty(),
-            metadata: rewound.map_err(|reason| Error::Metadata { partition, reason })?,
+            metadata: rewound.map_err(unreadable)?,
         });
     }
     match steps(stands, again) {
@@ -152,6 +164,7 @@ struct Stand {
     low: i64,
     end: i64,
     next: i64,
+    is_made_anew: bool,
     /// The first offset of the time asked for, or later.
     since: Option<i64>,
     knows_write_time: bool,
@@ -178,6 +191,7 @@ fn steps(stands: Vec<Stand>, again: &Again) -> Result<Vec<Step>, Vec<String>> {
                 next: stand.next,
                 from,
                 messages: (reached(&stand) - from.max(stand.low)).max(0),
+                is_made_anew: stand.is_made_anew,
                 knows_write_time: stand.knows_write_time,
                 metadata: stand.metadata,
             }),
@@ -246,6 +260,7 @@ mod tests {
             end: log[1],
             next,
             since,
+            is_made_anew: false,
             knows_write_time: true,
             metadata: String::new(),
         };

@@ -1,17 +1,14 @@
-//! Where partitions are read from: the group's commits, or for a group's first start what the user
-//! asked for. Nothing is read before all starts of the topic are committed, so that a partition
-//! without a commit is known to be new.
+//! Where a group's first start begins, and questions to the brokers about its topic.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::group::{Consumer, Due};
-use super::meta::{self, Past};
 use super::{failure, native};
 use crate::source::Error;
 
@@ -81,6 +78,21 @@ impl<C: ConsumerContext> Topic<'_, C> {
 
     /// The topic's partitions, in order.
     pub(super) fn partitions(&self) -> Result<Vec<i32>, Error> {
+        Ok(self.partitions_by()?.0)
+    }
+
+    /// The topic's partitions, in order, and its id, where the brokers give their topics one.
+    pub(super) fn identified(&self) -> Result<(Vec<i32>, Option<Arc<str>>), Error> {
+        let (partitions, broker) = self.partitions_by()?;
+        let asked = native::TopicId::ask(self.client, self.topic, Some(broker));
+        let timed_out = Err(RDKafkaErrorCode::OperationTimedOut);
+        let id = asked.poll(self.wait).unwrap_or(timed_out);
+        let id = id.map_err(|code| self.fail(KafkaError::MetadataFetch(code)))?;
+        Ok((partitions, id.map(Arc::from)))
+    }
+
+    /// The topic's partitions, in order, and the broker that told them.
+    fn partitions_by(&self) -> Result<(Vec<i32>, i32), Error> {
         let metadata = self
             .client
             .fetch_metadata(Some(self.topic), self.wait)
@@ -96,7 +108,7 @@ impl<C: ConsumerContext> Topic<'_, C> {
         if partitions.is_empty() {
             return Err(missing());
         }
-        Ok(partitions)
+        Ok((partitions, metadata.orig_broker_id()))
     }
 
     /// A partition's first offset, and the one after its last stable message.
@@ -104,6 +116,18 @@ impl<C: ConsumerContext> Topic<'_, C> {
         self.client
             .fetch_watermarks(self.topic, partition, self.wait)
             .map_err(|error| self.fail(error))
+    }
+
+    /// That the offset of a partition is of another topic of this name, with what this one holds.
+    pub(super) fn made_anew(&self, partition: i32, wanted: i64) -> Result<Error, Error> {
+        let (low, high) = self.ends(partition)?;
+        Ok(Error::MadeAnew {
+            topic: self.topic.to_owned(),
+            partition,
+            wanted,
+            low,
+            high,
+        })
     }
 
     /// What the group has committed, with its metadata.
@@ -121,7 +145,11 @@ impl<C: ConsumerContext> Topic<'_, C> {
     }
 
     /// What `start` means for each partition.
-    fn resolve(&self, start: Start, partitions: &[i32]) -> Result<BTreeMap<i32, i64>, Error> {
+    pub(super) fn resolve(
+        &self,
+        start: Start,
+        partitions: &[i32],
+    ) -> Result<BTreeMap<i32, i64>, Error> {
         let by_time = match start {
             Start::Time(time) => self.offsets_at(time, partitions)?,
             Start::Earliest | Start::Latest => BTreeMap::new(),
@@ -176,109 +204,6 @@ impl<C: ConsumerContext> Topic<'_, C> {
 /// A partition, the offset committed for it, and the commit's metadata.
 pub(super) type Commit = (i32, Option<i64>, Vec<u8>);
 
-/// Where one partition is read from.
-#[derive(Debug)]
-pub(super) struct From {
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) past: Past,
-}
-
-/// What becomes of partitions that were assigned.
-pub(super) enum Settled {
-    /// This is the group's first start, and the member that owns the first partition commits the
-    /// starts of all: two that did would undo each other's commits.
-    Waiting,
-    /// They are read from there, but for those whose commit cannot be read.
-    Ready(Vec<From>, Vec<Error>),
-}
-
-/// Finds where the pending partitions start, and commits what had no commit before.
-pub(super) fn settle(
-    consumer: &Consumer,
-    brokers: &str,
-    start: Start,
-    pending: &BTreeSet<i32>,
-) -> Result<Settled, Error> {
-    let group = consumer.context();
-    let topic = Topic {
-        client: consumer,
-        brokers,
-        topic: &group.topic,
-        wait: ASK_WAIT_MAX,
-    };
-    let partitions = topic.partitions()?;
-    let mut commits = topic.commits(&partitions)?;
-    let generation = generation(&commits);
-    if commits.iter().all(|(_, offset, _)| offset.is_none()) {
-        if !partitions
-            .first()
-            .is_some_and(|first| pending.contains(first))
-        {
-            return Ok(Settled::Waiting);
-        }
-        let starts = topic.resolve(start, &partitions)?;
-        commit(consumer, &topic, &starts, generation)?;
-        for (partition, offset, _) in &mut commits {
-            *offset = starts.get(partition).copied();
-        }
-    }
-    commits.retain(|(partition, ..)| pending.contains(partition));
-    // The topic was given more partitions: they are read whole.
-    let new = commits.iter().filter(|(_, offset, _)| offset.is_none());
-    let new: BTreeMap<i32, i64> = new.map(|&(partition, ..)| (partition, 0)).collect();
-    if !new.is_empty() {
-        commit(consumer, &topic, &new, generation)?;
-    }
-    let (mut ready, mut refused) = (Vec::new(), Vec::new());
-    for (partition, offset, metadata) in commits {
-        match meta::read(&metadata) {
-            Ok(past) => ready.push(From {
-                partition,
-                offset: offset.unwrap_or(0),
-                past: Past { generation, ..past },
-            }),
-            Err(reason) => refused.push(Error::Metadata { partition, reason }),
-        }
-    }
-    Ok(Settled::Ready(ready, refused))
-}
-
-/// The pipeline's generation: the greatest that a partition's commit has. A new partition has none, nor
-/// has one that was moved by Kafka's own tools, and with a lesser one their rows would lose against
-/// those that a replay corrects. What cannot be read stops its partition, and says nothing here.
-pub(super) fn generation(commits: &[Commit]) -> u32 {
-    let pasts = commits
-        .iter()
-        .filter_map(|(.., metadata)| meta::read(metadata).ok());
-    pasts.map(|past| past.generation).max().unwrap_or(0)
-}
-
-fn commit<C: ConsumerContext>(
-    consumer: &Consumer,
-    topic: &Topic<'_, C>,
-    starts: &BTreeMap<i32, i64>,
-    generation: u32,
-) -> Result<(), Error> {
-    let due: Vec<Due> = starts
-        .iter()
-        .map(|(&partition, &offset)| Due {
-            partition,
-            offset,
-            past: Past {
-                generation,
-                write_time: None,
-            },
-        })
-        .collect();
-    let list = consumer.context().list(&due);
-    let answer = native::Commit::send(consumer, &list).and_then(|commit| {
-        let timed_out = Err(RDKafkaErrorCode::OperationTimedOut);
-        commit.poll(ASK_WAIT_MAX).unwrap_or(timed_out)
-    });
-    answer.map_err(|code| topic.fail(KafkaError::ConsumerCommit(code)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,30 +227,6 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse().ok(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pipeline_has_the_greatest_generation_of_its_commits() {
-        let cases: [(&[&[u8]], u32); 4] = [
-            (&[], 0),
-            (&[b"", b""], 0),
-            (&[br#"{"format":1,"generation":2}"#, b""], 2),
-            (
-                &[
-                    br#"{"format":1,"generation":2}"#,
-                    br#"{"format":1,"generation":4}"#,
-                    b"not ours",
-                ],
-                4,
-            ),
-        ];
-        for (metadata, expected) in cases {
-            let commits: Vec<Commit> = (0..)
-                .zip(metadata)
-                .map(|(partition, metadata)| (partition, Some(0), metadata.to_vec()))
-                .collect();
-            assert_eq!(generation(&commits), expected);
         }
     }
 }

@@ -12,7 +12,6 @@ impl Kafka {
     /// Notes why a partition cannot go on. It stays ours, so that nobody else runs into the same.
     pub(super) fn stop(&mut self, partition: i32, wanted: i64, code: RDKafkaErrorCode) {
         self.ahead.insert(partition);
-        let consumer = self.inbox().consumer().clone();
         let topic = self.topic.clone();
         let is_gap = code == RDKafkaErrorCode::AutoOffsetReset;
         let damages = [
@@ -20,8 +19,7 @@ impl Kafka {
             RDKafkaErrorCode::BadCompression,
         ];
         let error = if is_gap {
-            let ends = consumer.fetch_watermarks(&topic, partition, start::ASK_WAIT_MAX);
-            let (low, high) = ends.unwrap_or((-1, -1));
+            let (low, high) = self.ends(partition);
             Error::Gap {
                 topic,
                 partition,
@@ -43,10 +41,34 @@ impl Kafka {
             self.found.extend(self.trouble.report(error).err());
             return;
         };
+        self.leave_off(partition, error);
+    }
+
+    /// Notes that the topic is another one than that which was read.
+    pub(super) fn stop_made_anew(&mut self, partition: i32, wanted: i64) {
+        let (low, high) = self.ends(partition);
+        let error = Error::MadeAnew {
+            topic: self.topic.clone(),
+            partition,
+            wanted,
+            low,
+            high,
+        };
+        self.leave_off(partition, error);
+    }
+
+    /// What a partition's log holds now, as far as the brokers answer: for the message only.
+    fn ends(&mut self, partition: i32) -> (i64, i64) {
+        let consumer = self.inbox().consumer().clone();
+        let ends = consumer.fetch_watermarks(&self.topic, partition, start::ASK_WAIT_MAX);
+        ends.unwrap_or((-1, -1))
+    }
+
+    fn leave_off(&mut self, partition: i32, error: Error) {
         self.positions.remove(&partition);
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
-        if let Err(error) = consumer.pause(&list) {
+        if let Err(error) = self.inbox().consumer().pause(&list) {
             tracing::debug!(%error, partition, "a stopped partition is still fetched");
         }
         self.inbox().discard(partition);

@@ -16,7 +16,7 @@ fn corrected(plays: std::ops::Range<usize>) -> Table {
 fn a_replay_with_other_reference_data_corrects_the_rows() {
     let world = World::new("replayed");
     world.send((0..MESSAGES).map(play));
-    world.run_once();
+    world.run_once(&[]);
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
     let first = world.write_times();
     world.correct_songs("0.75");
@@ -37,7 +37,7 @@ fn a_replay_with_other_reference_data_corrects_the_rows() {
         assert!(said.contains(words), "{words:?} is not said:\n{said}");
     }
     assert_eq!(world.committed(), 0);
-    let output = world.run_once();
+    let output = world.run_once(&[]);
     assert!(output.contains("in 1,000 = written 1,000"), "{output}");
     assert_eq!(world.rows(), corrected(0..MESSAGES));
     let second = world.write_times();
@@ -48,7 +48,7 @@ fn a_replay_with_other_reference_data_corrects_the_rows() {
     let (code, said) = world.replay(&part);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("as generation 2"), "{said}");
-    world.run_once();
+    world.run_once(&[]);
     assert_eq!(world.rows(), corrected(0..MESSAGES));
     let third = world.write_times();
     assert!(second.iter().all(|(key, time)| third[key] >= *time));
@@ -61,7 +61,7 @@ fn a_replay_with_other_reference_data_corrects_the_rows() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("130 is ahead of the group"), "{said}");
     assert!(said.contains("nothing was changed"), "{said}");
-    let output = world.run_once();
+    let output = world.run_once(&[]);
     assert!(output.contains("in 80 = written 80"), "{output}");
     assert_eq!(world.rows(), corrected(0..MESSAGES + 80));
 }

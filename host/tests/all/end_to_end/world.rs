@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::deserialize::row::DeserializeRow;
 use scylla::value::CqlTimestamp;
 use tokio::runtime::Runtime;
 
@@ -208,39 +209,32 @@ impl World {
         Child::start(host.stdin(Stdio::null()))
     }
 
+    fn ask<R>(&self, query: &str) -> Vec<R>
+    where
+        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+    {
+        let asked = self.session.query_unpaged(query, ());
+        let answer = self.runtime.block_on(asked).expect("Cassandra answers");
+        let rows = answer.into_rows_result().expect("it has rows");
+        let rows = rows.rows::<R>().expect("the columns are those asked for");
+        rows.map(|row| row.expect("the row is whole")).collect()
+    }
+
     pub(super) fn rows(&self) -> Table {
-        let query = format!(
-            "SELECT name, timestamp, song, danceability FROM {}.records",
-            self.name
-        );
-        let rows = self.runtime.block_on(self.session.query_unpaged(query, ()));
-        let rows = rows
-            .expect("Cassandra answers")
-            .into_rows_result()
-            .expect("it has rows");
-        let rows = rows.rows::<(String, CqlTimestamp, String, Option<f32>)>();
-        let rows = rows.expect("the columns are those of the schema");
-        let row = |row: Result<(String, CqlTimestamp, String, Option<f32>), _>| {
-            let (name, time, song, danceability) = row.expect("the row is whole");
-            ((name, time.0), (song, danceability))
-        };
-        rows.map(row).collect()
+        let name = &self.name;
+        let query = format!("SELECT name, timestamp, song, danceability FROM {name}.records");
+        let rows = self.ask::<(String, CqlTimestamp, String, Option<f32>)>(&query);
+        rows.into_iter()
+            .map(|(name, time, song, danceability)| ((name, time.0), (song, danceability)))
+            .collect()
     }
 
     /// The write time of each row, in microseconds.
     pub(super) fn write_times(&self) -> BTreeMap<(String, i64), i64> {
-        let query = format!(
-            "SELECT name, timestamp, WRITETIME(song) FROM {}.records",
-            self.name
-        );
-        let rows = self.runtime.block_on(self.session.query_unpaged(query, ()));
-        let rows = rows
-            .expect("Cassandra answers")
-            .into_rows_result()
-            .expect("it has rows");
-        let rows = rows.rows::<(String, CqlTimestamp, i64)>();
-        let rows = rows.expect("the columns are those of the schema");
-        rows.map(|row| row.expect("the row is whole"))
+        let name = &self.name;
+        let query = format!("SELECT name, timestamp, WRITETIME(song) FROM {name}.records");
+        let rows = self.ask::<(String, CqlTimestamp, i64)>(&query);
+        rows.into_iter()
             .map(|(name, time, written)| ((name, time.0), written))
             .collect()
     }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::thread;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -14,6 +14,7 @@ use super::samples::sample;
 use super::*;
 
 mod rewind;
+mod stops;
 
 fn brokers() -> String {
     std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".to_owned())
@@ -153,7 +154,7 @@ fn check_whole(mut spans: Vec<Span>, partitions: i32, end: i64) {
 fn members_that_start_together_agree_on_the_first_start() {
     let mut config = topic("together", 4);
     send(&producer(&config.brokers, &[]), &config.topic, 4, 100);
-    config.start = Start::Latest;
+    config.start = Some(Start::Latest);
     let mut members = [(); 3].map(|()| Member::join(&config));
     let deadline = Instant::now() + PATIENCE;
     while members
@@ -294,7 +295,7 @@ fn a_group_starts_at_a_time() {
     }
     producer.flush(PATIENCE).unwrap();
     for (time, start) in [(1_772_467_200_004, 4), (0, 0), (i64::MAX / 2, 10)] {
-        config.start = Start::Time(time);
+        config.start = Some(Start::Time(time));
         config.group = unique("time");
         let mut member = Member::join(&config);
         member.turns("joining", |member| member.owned.contains_key(&0));

@@ -1,0 +1,181 @@
+//! Where the partitions are read from that a member was given: the group's commits, or for a group's
+//! first start what the user asked for. Nothing is read before all starts of the topic are committed,
+//! so that a partition without a commit is known to be new.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rdkafka::consumer::{Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::group::{Consumer, Place};
+use super::meta::{self, Past};
+use super::native;
+use super::start::{ASK_WAIT_MAX, Commit, Start, Topic};
+use crate::source::Error;
+
+/// What becomes of partitions that were assigned.
+pub(super) enum Settled {
+    /// This is the group's first start, and the member that owns the first partition commits the
+    /// starts of all: two that did would undo each other's commits.
+    Waiting,
+    /// They are read from there, but for those whose commit cannot be read, or is of another topic.
+    Ready(Vec<Place>, Vec<Error>),
+}
+
+/// Finds where the pending partitions start, and commits what had no commit before. Without a word
+/// where to `start`, a group begins with the oldest message, and one whose topic was made anew stops.
+pub(super) fn settle(
+    consumer: &Consumer,
+    brokers: &str,
+    start: Option<Start>,
+    pending: &BTreeSet<i32>,
+) -> Result<Settled, Error> {
+    let topic = Topic {
+        client: consumer,
+        brokers,
+        topic: &consumer.context().topic,
+        wait: ASK_WAIT_MAX,
+    };
+    let (partitions, id) = topic.identified()?;
+    let mut commits = topic.commits(&partitions)?;
+    let fresh = Past {
+        topic: id,
+        generation: generation(&commits),
+        write_time: None,
+    };
+    if commits.iter().all(|(_, offset, _)| offset.is_none()) {
+        let first = partitions.first();
+        if !first.is_some_and(|first| pending.contains(first)) {
+            return Ok(Settled::Waiting);
+        }
+        let starts = topic.resolve(start.unwrap_or_default(), &partitions)?;
+        let mut places = begin(starts, |_| fresh.clone());
+        commit(consumer, &topic, &places)?;
+        places.retain(|place| pending.contains(&place.partition));
+        return Ok(Settled::Ready(places, Vec::new()));
+    }
+    commits.retain(|(partition, ..)| pending.contains(partition));
+    go_on(consumer, &topic, start, &fresh, commits)
+}
+
+/// Where partitions of a group go on that has worked before.
+fn go_on(
+    consumer: &Consumer,
+    topic: &Topic<'_, super::group::Group>,
+    start: Option<Start>,
+    fresh: &Past,
+    commits: Vec<Commit>,
+) -> Result<Settled, Error> {
+    let (mut ready, mut refused) = (Vec::new(), Vec::new());
+    let (mut new, mut others) = (BTreeMap::new(), BTreeMap::new());
+    for (partition, offset, metadata) in commits {
+        let Some(offset) = offset else {
+            // The topic was given more partitions: they are read whole.
+            new.insert(partition, 0);
+            continue;
+        };
+        match meta::read(&metadata) {
+            Err(reason) => refused.push(Error::Metadata { partition, reason }),
+            Ok(past) if past.is_of_other(fresh.topic.as_deref()) => {
+                others.insert(partition, (offset, past));
+            }
+            Ok(past) => {
+                let write_time = past.write_time;
+                let past = Past {
+                    write_time,
+                    ..fresh.clone()
+                };
+                ready.push(Place {
+                    partition,
+                    offset,
+                    past,
+                });
+            }
+        }
+    }
+    let mut begun = begin(new, |_| fresh.clone());
+    match start {
+        Some(start) if !others.is_empty() => {
+            let partitions: Vec<i32> = others.keys().copied().collect();
+            let starts = topic.resolve(start, &partitions)?;
+            // Rows of the topic before may be there still, and these must win.
+            begun.extend(begin(starts, |partition| Past {
+                write_time: others.get(&partition).and_then(|(_, past)| past.write_time),
+                ..fresh.clone()
+            }));
+        }
+        Some(_) | None => {
+            for (partition, (wanted, _)) in others {
+                refused.push(topic.made_anew(partition, wanted)?);
+            }
+        }
+    }
+    if !begun.is_empty() {
+        commit(consumer, topic, &begun)?;
+    }
+    ready.append(&mut begun);
+    Ok(Settled::Ready(ready, refused))
+}
+
+fn begin(starts: BTreeMap<i32, i64>, past: impl Fn(i32) -> Past) -> Vec<Place> {
+    let starts = starts.into_iter();
+    starts
+        .map(|(partition, offset)| Place {
+            partition,
+            offset,
+            past: past(partition),
+        })
+        .collect()
+}
+
+/// The pipeline's generation: the greatest that a partition's commit has. A new partition has none, nor
+/// has one that was moved by Kafka's own tools, and with a lesser one their rows would lose against
+/// those that a replay corrects. What cannot be read stops its partition, and says nothing here.
+pub(super) fn generation(commits: &[Commit]) -> u32 {
+    let pasts = commits
+        .iter()
+        .filter_map(|(.., metadata)| meta::read(metadata).ok());
+    pasts.map(|past| past.generation).max().unwrap_or(0)
+}
+
+fn commit<C: ConsumerContext>(
+    consumer: &Consumer,
+    topic: &Topic<'_, C>,
+    places: &[Place],
+) -> Result<(), Error> {
+    let list = consumer.context().list(places);
+    let answer = native::Commit::send(consumer, &list).and_then(|commit| {
+        let timed_out = Err(RDKafkaErrorCode::OperationTimedOut);
+        commit.poll(ASK_WAIT_MAX).unwrap_or(timed_out)
+    });
+    answer.map_err(|code| topic.fail(KafkaError::ConsumerCommit(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_has_the_greatest_generation_of_its_commits() {
+        let cases: [(&[&[u8]], u32); 4] = [
+            (&[], 0),
+            (&[b"", b""], 0),
+            (&[br#"{"format":1,"generation":2}"#, b""], 2),
+            (
+                &[
+                    br#"{"format":1,"generation":2}"#,
+                    br#"{"format":1,"generation":4}"#,
+                    b"not ours",
+                ],
+                4,
+            ),
+        ];
+        for (metadata, expected) in cases {
+            let commits: Vec<Commit> = (0..)
+                .zip(metadata)
+                .map(|(partition, metadata)| (partition, Some(0), metadata.to_vec()))
+                .collect();
+            assert_eq!(generation(&commits), expected);
+        }
+    }
+}
