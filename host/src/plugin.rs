@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
+use crate::failpoint;
 use crate::lookup::{self, Lookup};
 use crate::message::Batch;
 use crate::row::{Key, Transformed};
@@ -335,7 +336,9 @@ impl<G: Guest> Turn<'_, G> {
             Ok(Ok(())) => Called::Done,
             Ok(Err(fault)) => {
                 // What is left of the guest's memory cannot be trusted: the next call starts anew.
-                self.instance.live = None;
+                if !failpoint::has_bug("bug-reuse-instance") {
+                    self.instance.live = None;
+                }
                 *self.instance.traps.entry(fault.code).or_default() += 1;
                 let since = *self.failing_since.get_or_insert_with(Instant::now);
                 let limit = self.instance.plugin.0.config.limits.isolation_max;

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::failpoint;
 use crate::message::{Span, WriteTime};
 use crate::row::{CqlType, Key, Rejected, Stage, Target, Transformed};
 
@@ -161,6 +162,7 @@ impl Room {
 
     /// Takes a batch and starts to write it.
     pub fn start(&mut self, batch: &Arc<Transformed>) {
+        failpoint::reach("transformed");
         self.sink.start(batch);
         self.state = State::Writing(batch.clone());
     }
@@ -186,6 +188,9 @@ impl Room {
     /// If there is no batch.
     pub fn poll(&mut self, wait: Duration) -> Option<Result<Outcome, Error>> {
         if let State::Writing(batch) = &self.state {
+            if failpoint::has_bug("bug-commit-early") {
+                return Some(Ok(outcome(batch, batch.rejected.clone())));
+            }
             let refused = match self.sink.poll(wait)? {
                 Ok(refused) => refused,
                 Err(error) => return Some(Err(error)),
@@ -204,10 +209,8 @@ impl Room {
         {
             return Some(Err(error));
         }
-        let outcome = Outcome {
-            written: Written::of(batch),
-            rejected: std::mem::take(rejected),
-        };
+        let outcome = outcome(batch, std::mem::take(rejected));
+        failpoint::reach("written");
         self.state = State::Idle;
         Some(Ok(outcome))
     }
@@ -221,6 +224,13 @@ pub struct Outcome {
     /// The messages that ended as dead letters, by index: the plugin's, and those whose rows were
     /// refused.
     pub rejected: Vec<Rejected>,
+}
+
+fn outcome(batch: &Transformed, rejected: Vec<Rejected>) -> Outcome {
+    Outcome {
+        written: Written::of(batch),
+        rejected,
+    }
 }
 
 fn rejected(batch: &Transformed, refused: &[Refused]) -> Vec<Rejected> {

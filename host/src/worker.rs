@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{self, Checkpoint, Commit};
+use crate::failpoint::has_bug;
 use crate::message::Batch;
 use crate::plugin::{self, Instance};
 use crate::retry::Backoff;
@@ -268,7 +269,12 @@ impl Worker {
         self.stalls.waits(&self.reports, "sink", &error);
         self.reports.send(Report::Retries { code: error.code() });
         if error.is_transient() {
-            self.pause(backoff.wait())?;
+            let wait = backoff.wait();
+            self.pause(if has_bug("bug-retry-storm") {
+                Duration::ZERO
+            } else {
+                wait
+            })?;
         } else {
             if self.config.is_fatal_when_held {
                 return Err(error.into());

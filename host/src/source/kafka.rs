@@ -38,7 +38,7 @@ pub use self::rewind::{Again, Rewind, Step, go_back, rewind};
 pub use self::start::{Start, time};
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Standing, Taken};
-use crate::{access, checkpoint};
+use crate::{access, checkpoint, failpoint};
 
 /// How long a rebalance may wait while we wait for messages.
 const SLICE: Duration = Duration::from_millis(20);
@@ -282,6 +282,7 @@ impl Source for Kafka {
             }
             if self.collect(batch, limits, if is_idle { Duration::ZERO } else { slice }) {
                 self.trouble.clear();
+                failpoint::reach("taken");
                 return Ok(Taken::Some);
             }
             self.report()?;

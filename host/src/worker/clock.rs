@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use crate::failpoint;
 use crate::message::{Batch, NO_TIMESTAMP, WriteTime};
 
 /// How far ahead of this host's clock a message's time may be.
@@ -40,7 +41,11 @@ impl Clock {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let latest = (now.unwrap_or_default() + AHEAD_MAX).as_millis();
         let latest = i64::try_from(latest).unwrap_or(i64::MAX);
-        batch.stamp(|partition, timestamp| self.next(partition, timestamp, latest));
+        let is_wall_clock = failpoint::has_bug("bug-wall-clock");
+        batch.stamp(|partition, timestamp| {
+            let timestamp = if is_wall_clock { latest } else { timestamp };
+            self.next(partition, timestamp, latest)
+        });
     }
 
     fn next(&mut self, partition: i32, timestamp: i64, latest: i64) -> Option<WriteTime> {

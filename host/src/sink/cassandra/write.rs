@@ -10,6 +10,7 @@ use super::plan::{Plan, Unit};
 use super::session::{self, Failure};
 use super::statement::{Statement, Values};
 use super::{Config, Consistency};
+use crate::failpoint;
 use crate::row::{Key, Target, Transformed};
 use crate::sink::{Error, Refused, schema};
 
@@ -202,6 +203,7 @@ impl Writer {
             in_flight -= weight(&current.plan.units[index]);
             match outcome {
                 Ok(refused) => {
+                    failpoint::reach("writing");
                     current.is_done[index] = true;
                     current.refused.extend(refused);
                     self.window = (self.window + 1).min(window_max);
@@ -285,6 +287,9 @@ impl Attempt {
     }
 
     async fn send(&self, rows: &[Values<'_>]) -> Result<(), Failure> {
+        if failpoint::has_bug("bug-skip-one") {
+            return Ok(());
+        }
         // It is waited for in any case, so that it is counted down, too.
         self.config.in_flight.fetch_add(1, Ordering::Relaxed);
         let sent = self.statement.send(&self.session, rows).await;

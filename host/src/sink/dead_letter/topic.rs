@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Origin;
 use crate::access;
+use crate::failpoint;
 use crate::message::headers;
 use crate::row::{Rejected, Transformed};
 use crate::sink::{Error, Letters};
@@ -222,6 +223,7 @@ impl Topic {
             let left = until.saturating_duration_since(Instant::now());
             producer.producer.poll(left);
             for (index, outcome) in producer.delivered.try_iter() {
+                failpoint::reach("letters");
                 match outcome {
                     Ok(()) => pending.is_kept[index] = true,
                     Err(RDKafkaErrorCode::MessageSizeTooLarge) if !pending.is_cut[index] => {
@@ -252,7 +254,7 @@ impl Letters for Topic {
             .unwrap_or_else(|| Pending {
                 batch: batch.clone(),
                 letters: rejected.to_vec(),
-                is_kept: vec![false; rejected.len()],
+                is_kept: vec![failpoint::has_bug("bug-drop-rejected"); rejected.len()],
                 is_cut: vec![false; rejected.len()],
                 queue: VecDeque::new(),
             });

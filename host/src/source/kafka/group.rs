@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -19,6 +21,7 @@ use rdkafka::types::RDKafkaRespErr;
 use super::meta::{self, Meta, Past};
 use super::native;
 use crate::access::{self, Told};
+use crate::failpoint;
 use crate::source::Change;
 
 /// How long a partition's new owner may be kept waiting for our last commit.
@@ -138,6 +141,7 @@ impl Group {
                 return Ok(false);
             }
             let commit = native::Commit::send(consumer, &self.list(&due))?;
+            failpoint::reach("committing");
             let offsets = due.iter().map(|due| (due.partition, due.offset)).collect();
             state.in_flight = Some(InFlight { commit, offsets });
         }
@@ -200,6 +204,11 @@ impl Group {
             tracing::warn!(?partitions, "partitions lost: the group went on without us");
         } else {
             self.hand_over(consumer, partitions);
+        }
+        if failpoint::has_bug("bug-lose-on-revoke")
+            && let Ok(read) = consumer.position()
+        {
+            let _ = consumer.commit(&read, CommitMode::Sync);
         }
         let mut state = self.state();
         for &partition in partitions {
@@ -305,5 +314,6 @@ impl ConsumerContext for Group {
         if let Err(error) = answered {
             tracing::warn!(%error, "the group's rebalance");
         }
+        failpoint::reach("rebalance");
     }
 }
