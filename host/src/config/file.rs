@@ -216,6 +216,14 @@ pub struct CassandraSection {
     #[serde(default, deserialize_with = "duration::optional")]
     #[schemars(with = "Option<String>", extend("x-reads" = "duration"))]
     pub ttl: Option<Duration>,
+    /// How long an answer is waited for. The server should give up earlier; it does after 2 s.
+    #[serde(default = "request_timeout", with = "duration")]
+    #[schemars(with = "String", extend("x-reads" = "duration"))]
+    pub request_timeout: Duration,
+}
+
+fn request_timeout() -> Duration {
+    cassandra::Config::new(String::new()).request_timeout
 }
 
 fn contact_points() -> Vec<String> {

@@ -103,6 +103,7 @@ pub(in crate::cli) fn cassandra_config(found: &Found) -> Result<cassandra::Confi
         pipeline: Some(found.named.clone()),
         consistency: section.consistency,
         ttl: section.ttl,
+        request_timeout: section.request_timeout,
         ..cassandra::Config::new(section.keyspace.clone())
     };
     section.enter(found.folder.as_deref(), &mut config)?;
