@@ -9,7 +9,8 @@ import struct
 import time
 from typing import NamedTuple
 
-PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR, DELETE_TOPICS = 0, 1, 2, 3, 9, 10, 20
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR = 0, 1, 2, 3, 8, 9, 10
+CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, CREATE_PARTITIONS = 19, 20, 21, 37
 READ_COMMITTED = 1
 LATEST = -1
 UNKNOWN_TOPIC = 3
@@ -139,6 +140,47 @@ class Kafka:
             if time.monotonic() > deadline:  # the coordinator may still be loading
                 raise OSError(f"Kafka: commits of {group}: errors {errors}")
             time.sleep(0.1)
+
+    def create(self, topic, partitions):
+        """Makes a topic."""
+        body = struct.pack(">i", 1) + _text(topic) + struct.pack(">ihiii", partitions, 1, 0, 0, 30_000)
+        answer = self._ask(CREATE_TOPICS, 2, body + b"\0")
+        answer.take("ii"), answer.text()
+        error = answer.take("h")
+        if error:
+            raise OSError(f"Kafka: topic {topic}: error {error}")
+
+    def widen(self, topic, partitions):
+        """Gives a topic more partitions."""
+        body = struct.pack(">i", 1) + _text(topic) + struct.pack(">iiib", partitions, -1, 30_000, 0)
+        answer = self._ask(CREATE_PARTITIONS, 0, body)
+        answer.take("ii"), answer.text()
+        error = answer.take("h")
+        if error:
+            raise OSError(f"Kafka: partitions of {topic}: error {error}")
+
+    def cut(self, topic, offsets):
+        """Deletes what is before these offsets (by partition), as retention does."""
+        body = struct.pack(">i", 1) + _text(topic) + struct.pack(">i", len(offsets))
+        body += b"".join(struct.pack(">iq", *pair) for pair in offsets.items()) + struct.pack(">i", 30_000)
+        answer = self._ask(DELETE_RECORDS, 0, body)
+        answer.take("ii"), answer.text()
+        for _ in range(answer.take("i")):
+            partition, _low, error = answer.take("iqh")
+            if error:
+                raise OSError(f"Kafka: records of {topic}/{partition}: error {error}")
+
+    def commit(self, group, topic, offsets):
+        """Commits for a group that has no members, as an administrator does."""
+        body = _text(group) + struct.pack(">i", -1) + _text("") + struct.pack(">qi", -1, 1) + _text(topic)
+        body += struct.pack(">i", len(offsets))
+        body += b"".join(struct.pack(">iq", *pair) + _text("") for pair in offsets.items())
+        answer = self._ask(OFFSET_COMMIT, 2, body)
+        answer.take("i"), answer.text()
+        for _ in range(answer.take("i")):
+            partition, error = answer.take("ih")
+            if error:
+                raise OSError(f"Kafka: commit of {group} for {topic}/{partition}: error {error}")
 
     def delete(self, topics):
         """Deletes topics, as far as they are there."""

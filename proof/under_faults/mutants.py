@@ -1,0 +1,30 @@
+"""Whether the proof finds bugs: the host is told to have one, and a row must find it."""
+from under_faults import kills, stores
+from under_faults.world import Failed
+
+# Each bug, as the host is told of it, and the row that must find it.
+BUGS = {
+    "bug-commit-early=return": kills.at_random,
+    "bug-drop-rejected=return": kills.asked_to_stop,
+    "bug-lose-on-revoke=return": kills.in_rebalance,
+    "bug-wall-clock=return": kills.asked_to_stop,
+    "bug-retry-storm=return": stores.errors_forged,
+    "bug-skip-one=1*return": kills.asked_to_stop,
+}
+
+
+def run(args):
+    """Prints what was not found; the exit code."""
+    missed = 0
+    for bug, row in BUGS.items():
+        args.bug = bug
+        try:
+            verdict, *_ = row(args, args.seed)
+            told, is_found = str(verdict), not verdict.holds
+        except Failed as failed:
+            told, is_found = str(failed).splitlines()[0], True
+        name, fault = bug.split("=")[0], row.__doc__.split(":")[0]
+        print(f"{'found ' if is_found else 'MISSED'}   {name} by row {fault}: {told}", flush=True)
+        missed += not is_found
+    print("verdict  " + (f"{missed} bugs were not found" if missed else f"all {len(BUGS)} bugs were found"))
+    return 1 if missed else 0

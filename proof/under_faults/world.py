@@ -1,0 +1,214 @@
+"""What a row of the table works with: a topic and a keyspace of its own, hosts, and the verdict."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+import cassandra
+import kafka
+import letters
+from oracles import spotify
+from under_faults.oracle import Issuer, Meant
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+# How long anything may take on a busy machine, in seconds.
+PATIENCE = 120
+POLL = 0.02
+CONFIG = """
+name = "spotify"
+topic = "{topic}"
+schema = "{root}/cql/spotify/schema.cql"
+plugin = {{ path = "spotify.wasm" }}
+lookups.songs = {{ path = "{songs}" }}
+[kafka.properties]
+{properties}
+[cassandra]
+keyspace = "{keyspace}"
+{cassandra}
+"""
+
+
+class Failed(Exception):
+    """A row does not hold, or could not be run."""
+
+
+def wait_until(what, holds, seconds=PATIENCE, host=None):
+    """Looks until a condition holds; how many seconds that took."""
+    since = time.monotonic()
+    while not holds():
+        if host is not None and host.child.poll() is not None:
+            raise Failed(f"the host ended with {host.child.returncode} while waiting for {what}:\n{host.tail()}")
+        if time.monotonic() - since > seconds:
+            raise Failed(f"waited {seconds:.0f} s in vain for {what}" + (f":\n{host.tail()}" if host else ""))
+        time.sleep(POLL)
+    return time.monotonic() - since
+
+
+class Host:
+    """A process of the host under test."""
+
+    def __init__(self, world, name, arguments, environment):
+        self.world, self.name = world, name
+        self.log = world.scratch / f"{name}-{len(world.hosts)}.log"
+        command = [world.args.host, *arguments]
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.child = subprocess.Popen(
+                [*map(str, command)], stdout=log, stderr=subprocess.STDOUT, cwd=world.scratch,
+                env=os.environ | {"XDG_CACHE_HOME": str(world.args.cache)} | environment,
+            )
+
+    def said(self):
+        """All that it has told so far."""
+        return self.log.read_text(errors="replace")
+
+    def tail(self):
+        told = (line for line in self.said().splitlines() if '"numInputRows"' not in line)
+        return "\n".join([*told][-15:])
+
+    def taken(self):
+        """How many messages it has reported as done."""
+        lines = (line for line in self.said().splitlines() if '"numInputRows"' in line and line.endswith("}"))
+        return sum(json.loads(line)["numInputRows"] for line in lines)
+
+    def is_ready(self):
+        return '"message":"ready"' in self.said()
+
+    def memory_kib(self):
+        with open(f"/proc/{self.child.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+    def send(self, number):
+        self.child.send_signal(number)
+
+    def kill(self):
+        """As a crash would."""
+        self.send(signal.SIGKILL)
+        self.child.wait(PATIENCE)
+
+    def ended(self, seconds=PATIENCE):
+        """Waits for its end; the exit code."""
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"the host does not end within {seconds} s:\n{self.tail()}") from None
+
+    def stop(self, expected=0):
+        """SIGTERM; how many seconds draining took."""
+        since = time.monotonic()
+        self.send(signal.SIGTERM)
+        code = self.ended()
+        if code != expected:
+            raise Failed(f"the host ended with {code} instead of {expected}:\n{self.tail()}")
+        return time.monotonic() - since
+
+
+class World:
+    """One topic into one keyspace, by one group."""
+
+    def __init__(self, args, row, seed, partitions=8, servers=None):
+        self.args, self.row, self.partitions = args, row, partitions
+        self.brokers, self.address = servers or (args.brokers, args.cassandra)
+        self.topic = f"faults-{row}-{os.getpid()}-{time.time_ns() // 1_000_000 % 10**9}"
+        self.keyspace = self.group = re.sub(r"\W", "_", self.topic)
+        self._scratch = tempfile.TemporaryDirectory(prefix="sluice-faults-")
+        self.scratch = pathlib.Path(self._scratch.name)
+        self.hosts = []
+        self.oracle = spotify.Oracle({"songs": args.songs})
+        self.issuer = Issuer(self.oracle.titles, partitions, seed)
+        self.random = self.issuer.random
+        self.kafka, self.cassandra = kafka.Kafka(self.brokers), cassandra.Cassandra(self.address)
+
+    def __enter__(self):
+        self.make_tables()
+        self.kafka.create(self.topic, self.partitions)
+        return self
+
+    def __exit__(self, *_):
+        for host in self.hosts:
+            if host.child.poll() is None:
+                host.send(signal.SIGCONT)
+                host.kill()
+        if not self.args.keep:
+            cassandra.Cassandra(self.address).run(f"DROP KEYSPACE IF EXISTS {self.keyspace}")
+            kafka.Kafka(self.brokers).delete([self.topic, f"{self.topic}.dlq"])
+            self._scratch.cleanup()
+
+    def reconnect(self):
+        """After a server was away."""
+        self.kafka, self.cassandra = kafka.Kafka(self.brokers), cassandra.Cassandra(self.address)
+
+    def make_tables(self):
+        schema = re.sub(r"--.*", "", (ROOT / "cql" / "spotify" / "schema.cql").read_text())
+        schema = re.sub(r"(KEYSPACE\s+(?:IF\s+NOT\s+EXISTS\s+)?)spotify\b", rf"\g<1>{self.keyspace}", schema, flags=re.I)
+        schema = re.sub(r"\bspotify\.", f"{self.keyspace}.", schema)
+        statements = [*filter(str.strip, schema.split(";"))]
+        for statement in statements:
+            self.cassandra.run(statement)
+        self.table_schema = next(statement for statement in statements if "TABLE" in statement.upper())
+
+    def issue(self, count):
+        """Sends so many messages."""
+        for partition, batch in sorted(self.issuer.batches(count).items()):
+            self.kafka.produce(self.topic, partition, batch)
+
+    def issue_one(self, name, song):
+        """Sends one play; compressed, for texts of a megabyte fit no batch but such a one."""
+        partition, message = self.issuer.one(name, song)
+        self.kafka.produce(self.topic, partition, [message], kafka.GZIP)
+
+    def start(self, name="host", *, workers=1, batch=100, failpoints="", static=True, brokers=None, cassandra=None,
+              group=None, arguments=(), properties=(), settings="", **environment):
+        """Starts a host. A static member takes its place again at once after a crash."""
+        said = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "10000"}
+        if static:
+            said["group.instance.id"] = f"{self.group}-{name}"
+        said |= dict(properties)
+        config = self.scratch / f"{name}.toml"
+        config.write_text(CONFIG.format(
+            topic=self.topic, root=ROOT, songs=self.args.songs, keyspace=self.keyspace, cassandra=settings,
+            properties="\n".join(f'"{key}" = "{value}"' for key, value in said.items()),
+        ))
+        host = Host(
+            self, name,
+            ["--plugin", "spotify.wasm", "--config", config, "--group", group or self.group, "--workers", workers,
+             "--progress", "json", "--brokers", brokers or self.brokers, "--cassandra", cassandra or self.address, *arguments],
+            {"SLUICE_BATCH__MESSAGES_MAX": str(batch), "FAILPOINTS": ";".join(filter(None, [failpoints, self.args.bug]))}
+            | environment,
+        )
+        self.hosts.append(host)
+        return host
+
+    def ends(self):
+        return {partition: self.kafka.end(self.topic, partition) for partition in range(self.partitions)}
+
+    def committed(self):
+        return self.kafka.committed(self.group, self.topic, self.partitions)
+
+    def is_drained(self):
+        commits, ends = self.committed(), self.ends()
+        return all(commits[partition] == end or end == 0 for partition, end in ends.items())
+
+    def drain(self, host=None, seconds=PATIENCE):
+        """The faults are over: everything must be committed. How many seconds it took."""
+        return wait_until(f"all commits ({self.row})", self.is_drained, seconds, host)
+
+    def meant(self):
+        meant = Meant(self.oracle, self.topic, self.kafka.messages(self.topic))
+        if meant.messages != self.issuer.issued:
+            raise Failed(f"the topic holds {meant.messages:,} of {self.issuer.issued:,} messages")
+        return meant
+
+    def table(self):
+        """The rows, as they stand."""
+        return list(self.cassandra.table(f"{self.keyspace}.records", self.oracle.tables[0]))
+
+    def letters(self):
+        return list(letters.of_topic(self.kafka.messages(f"{self.topic}.dlq")))
+
+    def judge(self):
+        """The verdict as things stand now."""
+        return self.meant().judge("records", self.table(), self.letters(), self.committed(), self.ends())
