@@ -366,6 +366,7 @@ fn the_end_of_a_partition_counts_with_once() {
     );
 }
 
+mod generation;
 mod samples;
 #[cfg(feature = "servers")]
 mod servers;

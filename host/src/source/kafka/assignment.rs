@@ -85,7 +85,7 @@ impl Kafka {
         state.pending.clear();
         for from in ready {
             let (partition, start) = (from.partition, from.offset);
-            state.generation = from.past.generation;
+            state.generation = state.generation.max(from.past.generation);
             self.positions.insert(partition, start);
             self.ahead.remove(&partition);
             state.changes.push(Change::Assigned {

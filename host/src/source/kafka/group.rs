@@ -35,7 +35,7 @@ pub(super) type Consumer = BaseConsumer<Group>;
 /// What the hooks share with the source and the committer.
 pub(super) struct Group {
     pub(super) topic: String,
-    meta: Meta,
+    pub(super) meta: Meta,
     state: Mutex<State>,
     /// Why no broker lets us in.
     pub(super) told: Told,

@@ -40,7 +40,45 @@ pub(super) struct Past {
     pub(super) write_time: Option<WriteTime>,
 }
 
+/// Which code made the rows before a commit, as its metadata tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// The same as ours.
+    Ours,
+    /// Another plugin, or other lookups.
+    Other,
+    /// None yet, or nobody knows: a new generation's first commit, or one by Kafka's own tools.
+    Unknown,
+}
+
+/// Which code made the rows before a commit. What cannot be read says nothing.
+pub(super) fn code(bytes: &[u8], ours: &Meta) -> Code {
+    let written = parse(bytes).unwrap_or_default();
+    if (&written.plugin, &written.lookups) == (&ours.plugin, &ours.lookups) {
+        Code::Ours
+    } else if written.plugin.is_empty() {
+        Code::Unknown
+    } else {
+        Code::Other
+    }
+}
+
 impl Past {
+    /// In a generation, which may be a later one: then all that is written from now on is later by the
+    /// generation's millisecond, also where write times do not come from the messages' own.
+    pub(super) fn in_generation(self, generation: u32) -> Self {
+        let is_later = self.generation < generation;
+        let later = |w: WriteTime| w.saturating_add(GENERATION);
+        Self {
+            generation,
+            write_time: match self.write_time {
+                before if is_later => Some(later(before.unwrap_or(0))),
+                before => before,
+            },
+            ..self
+        }
+    }
+
     /// Whether its offset is of another topic than the one of this id. Without ids nobody can tell.
     pub(super) fn is_of_other(&self, topic: Option<&str>) -> bool {
         let both = self.topic.as_deref().zip(topic);
@@ -70,14 +108,15 @@ struct Written {
 
 /// The metadata of one partition's commit.
 pub(super) fn write(meta: &Meta, past: &Past) -> String {
-    text(&Written {
+    let written = Written {
         format: FORMAT,
         topic: past.topic.as_deref().map(str::to_owned),
         generation: past.generation,
         w: past.write_time,
         plugin: meta.plugin.clone(),
         lookups: meta.lookups.clone(),
-    })
+    };
+    serde_json::to_string(&written).expect("numbers and texts are always JSON")
 }
 
 /// The most bytes that the metadata of one partition's commit may come to.
@@ -90,22 +129,18 @@ pub(super) fn size_max(meta: &Meta) -> usize {
     write(meta, &longest).len()
 }
 
-/// The metadata of a commit that takes a group back in a topic, into a new generation: which code made
-/// the rows stays, and all that is written from now on is later by the generation's millisecond, also
-/// where write times do not come from the messages' own.
+/// The metadata of a commit that takes a group back in a topic, into a new generation, in which no code
+/// has made rows yet.
 pub(super) fn rewound(
     bytes: &[u8],
     topic: Option<&str>,
     generation: u32,
 ) -> Result<String, String> {
-    let before = parse(bytes)?;
-    Ok(text(&Written {
-        format: FORMAT,
-        topic: topic.map(str::to_owned),
-        generation,
-        w: Some(before.w.unwrap_or(0).saturating_add(GENERATION)),
-        ..before
-    }))
+    let past = Past {
+        topic: topic.map(Arc::from),
+        ..read(bytes)?
+    };
+    Ok(write(&Meta::default(), &past.in_generation(generation)))
 }
 
 /// Reads back what was written before, or says why it cannot. Empty metadata is what Kafka's own
@@ -117,10 +152,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<Past, String> {
         generation: written.generation,
         write_time: written.w,
     })
-}
-
-fn text(written: &Written) -> String {
-    serde_json::to_string(written).expect("numbers and texts are always JSON")
 }
 
 fn parse(bytes: &[u8]) -> Result<Written, String> {
@@ -170,15 +201,36 @@ mod tests {
     }
 
     #[test]
-    fn a_new_generation_keeps_the_code_and_is_later() {
+    fn a_new_generation_is_later_and_has_no_code_yet() {
         for (write_time, expected) in [(None, Some(1_000)), (Some(7), Some(1_007))] {
             let before = write(&meta(), &past(3, write_time));
             let after = rewound(before.as_bytes(), Some("an id"), 5);
-            assert_eq!(after, Ok(write(&meta(), &past(5, expected))));
+            assert_eq!(after, Ok(write(&Meta::default(), &past(5, expected))));
         }
         let unknown = rewound(b"", Some("an id"), 1).unwrap();
         assert_eq!(read(unknown.as_bytes()), Ok(past(1, Some(1_000))));
         assert!(rewound(b"AAAAAA==", None, 1).is_err());
+    }
+
+    #[test]
+    fn code_is_told_apart_by_its_digests() {
+        let mut other_lookup = meta();
+        other_lookup.lookups.insert("songs".into(), "ef".into());
+        let other_plugin = Meta {
+            plugin: "ef".into(),
+            ..meta()
+        };
+        let commits = [
+            (write(&meta(), &past(0, None)), Code::Ours),
+            (write(&other_plugin, &past(0, None)), Code::Other),
+            (write(&other_lookup, &past(0, None)), Code::Other),
+            (write(&Meta::default(), &past(0, None)), Code::Unknown),
+            (String::new(), Code::Unknown),
+            ("not ours".to_owned(), Code::Unknown),
+        ];
+        for (metadata, expected) in commits {
+            assert_eq!(code(metadata.as_bytes(), &meta()), expected, "{metadata}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::group::{Consumer, Place};
-use super::meta::{self, Past};
+use super::meta::{self, Code, Meta, Past};
 use super::native;
 use super::start::{ASK_WAIT_MAX, Commit, Start, Topic};
 use crate::source::Error;
@@ -55,6 +55,10 @@ pub(super) fn settle(
         return Ok(Settled::Ready(places, Vec::new()));
     }
     commits.retain(|(partition, ..)| pending.contains(partition));
+    let fresh = Past {
+        generation: ours(&commits, &consumer.context().meta, fresh.generation),
+        ..fresh
+    };
     go_on(consumer, &topic, start, &fresh, commits)
 }
 
@@ -68,6 +72,7 @@ fn go_on(
 ) -> Result<Settled, Error> {
     let (mut ready, mut refused) = (Vec::new(), Vec::new());
     let (mut new, mut others) = (BTreeMap::new(), BTreeMap::new());
+    let mut begun = Vec::new();
     for (partition, offset, metadata) in commits {
         let Some(offset) = offset else {
             // The topic was given more partitions: they are read whole.
@@ -80,12 +85,16 @@ fn go_on(
                 others.insert(partition, (offset, past));
             }
             Ok(past) => {
-                let write_time = past.write_time;
+                let is_same = past.generation == fresh.generation
+                    && meta::code(&metadata, &consumer.context().meta) == Code::Ours;
                 let past = Past {
-                    write_time,
-                    ..fresh.clone()
+                    topic: fresh.topic.clone(),
+                    ..past.in_generation(fresh.generation)
                 };
-                ready.push(Place {
+                // Whose rows they are is committed before the first: who comes after a crash knows
+                // what it has to beat.
+                let places = if is_same { &mut ready } else { &mut begun };
+                places.push(Place {
                     partition,
                     offset,
                     past,
@@ -93,7 +102,7 @@ fn go_on(
             }
         }
     }
-    let mut begun = begin(new, |_| fresh.clone());
+    begun.extend(begin(new, |_| fresh.clone()));
     match start {
         Some(start) if !others.is_empty() => {
             let partitions: Vec<i32> = others.keys().copied().collect();
@@ -136,6 +145,17 @@ pub(super) fn generation(commits: &[Commit]) -> u32 {
         .iter()
         .filter_map(|(.., metadata)| meta::read(metadata).ok());
     pasts.map(|past| past.generation).max().unwrap_or(0)
+}
+
+/// The generation that we write in: the next one, where another plugin or other lookups have written in
+/// the greatest. What they wrote and did not commit is read again, and our rows must win.
+fn ours(commits: &[Commit], code: &Meta, greatest: u32) -> u32 {
+    let is_other = |metadata: &[u8]| {
+        let generation = meta::read(metadata).map(|past| past.generation);
+        generation == Ok(greatest) && meta::code(metadata, code) == Code::Other
+    };
+    let is_next = commits.iter().any(|(.., metadata)| is_other(metadata));
+    greatest + u32::from(is_next)
 }
 
 fn commit<C: ConsumerContext>(
