@@ -10,6 +10,7 @@ mod reader;
 mod session;
 mod statement;
 mod tls;
+mod window;
 mod write;
 
 use std::str::FromStr;

@@ -9,14 +9,11 @@ use tokio::task::JoinSet;
 use super::plan::{Plan, Unit};
 use super::session::{self, Failure};
 use super::statement::{Statement, Values};
+use super::window::{UNIT_WEIGHT, Window};
 use super::{Config, Consistency};
 use crate::failpoint;
 use crate::row::{Key, Target, Transformed};
 use crate::sink::{Error, Refused, schema};
-
-/// A request of many rows takes as much of the window as this many of one row: 8 of the former in
-/// flight and 64 of the latter are what a node serves best.
-const UNIT_WEIGHT: usize = 8;
 
 /// Up to how many nodes rows of several partitions travel together: they meet on few replicas.
 const LONE_TOGETHER_NODES_MAX: usize = 3;
@@ -27,8 +24,7 @@ pub(super) struct Writer {
     session: Option<Arc<Session>>,
     targets: Vec<Target>,
     prepared: Option<Prepared>,
-    /// How much may be in flight: halved when the store is overwhelmed, regained bit by bit.
-    window: usize,
+    window: Window,
     current: Option<Current>,
 }
 
@@ -48,7 +44,7 @@ struct Current {
 impl Writer {
     pub(super) fn new(config: Config) -> Self {
         Self {
-            window: config.requests_in_flight_max * UNIT_WEIGHT,
+            window: Window::new(config.requests_in_flight_max),
             config: Arc::new(config),
             session: None,
             targets: Vec::new(),
@@ -164,7 +160,6 @@ impl Writer {
             .as_ref()
             .expect("a batch is written after preparing");
         let session = self.session.as_ref().expect("preparing connects");
-        let window_max = self.config.requests_in_flight_max * UNIT_WEIGHT;
         let units = current
             .is_done
             .iter()
@@ -181,7 +176,7 @@ impl Writer {
             while failed.is_none()
                 && let Some(&index) = pending.peek()
                 && let weight = weight(&current.plan.units[index])
-                && (in_flight == 0 || in_flight + weight <= self.window)
+                && self.window.has_room(in_flight, weight)
             {
                 pending.next();
                 in_flight += weight;
@@ -200,17 +195,18 @@ impl Writer {
                 break;
             };
             let (index, outcome) = ended.expect("no attempt is aborted, and none panics");
-            in_flight -= weight(&current.plan.units[index]);
+            let weight = weight(&current.plan.units[index]);
+            in_flight -= weight;
             match outcome {
                 Ok(refused) => {
                     failpoint::reach("writing");
                     current.is_done[index] = true;
                     current.refused.extend(refused);
-                    self.window = (self.window + 1).min(window_max);
+                    self.window.acknowledge(weight);
                 }
                 Err(error) => {
                     if is_overwhelmed(&error) && failed.is_none() {
-                        self.window = (self.window / 2).max(UNIT_WEIGHT);
+                        self.window.halve();
                     }
                     failed.get_or_insert(error);
                 }
