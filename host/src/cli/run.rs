@@ -5,6 +5,9 @@ pub mod assemble;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -80,7 +83,12 @@ fn format(text: &str) -> Result<Format, String> {
 /// Whatever no waiting mends.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = super::exit_flag()?;
+    // Nothing is read yet, so there is nothing to drain.
+    let starting = Watch::begin(&stop, Duration::ZERO, 0, "stopped before anything was read");
     let assembled = assemble::assemble(&args, &stop)?;
+    drop(starting);
+    let wait = args.grace.saturating_add(LEAVE_MAX);
+    let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
     let control = Arc::new(Control::new(stop, assembled.ends));
     let topic = assembled.plan.topic.clone();
     let board = assembled.board;
@@ -107,9 +115,45 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match ended? {
         Ended::Drained => Ok(ExitCode::SUCCESS),
         Ended::Unfinished => {
-            tracing::warn!("the grace period ended with a batch in flight: it will be read again");
+            tracing::warn!("{UNFINISHED}");
             Ok(exit::TEMPORARY.into())
         }
+    }
+}
+
+/// What is told when draining took too long.
+const UNFINISHED: &str = "the grace period ended with a batch in flight: it will be read again";
+/// How long a worker whose grace period is over may take to commit and to leave its group.
+const LEAVE_MAX: Duration = Duration::from_millis(600);
+/// How often it is looked whether the process is told to stop.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Ends the process some time after it is told to stop, whatever hangs by then: a call of a plugin, a
+/// connection that nobody answers, a broker that is away. What is in flight is read again, as
+/// after a `kill -9`. Dropped, it ends nothing any more.
+struct Watch {
+    _is_wanted: Sender<()>,
+}
+
+impl Watch {
+    fn begin(stop: &Arc<AtomicBool>, wait: Duration, code: u8, last_words: &'static str) -> Self {
+        let stop = stop.clone();
+        let (_is_wanted, wanted) = mpsc::channel::<()>();
+        let is_over = move |wait| wanted.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
+        let watch = move || {
+            while !stop.load(Ordering::Relaxed) {
+                if is_over(TICK) {
+                    return;
+                }
+            }
+            if !is_over(wait) {
+                tracing::warn!("{last_words}");
+                signal_hook::low_level::exit(code.into());
+            }
+        };
+        let thread = thread::Builder::new().name("watch".into());
+        thread.spawn(watch).expect("the system starts a thread");
+        Self { _is_wanted }
     }
 }
 

@@ -2,14 +2,18 @@
 //! it is killed, and when two of it share the work.
 #![cfg(feature = "servers")]
 
+mod forwarder;
 mod replay;
 mod world;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::admin::{Scrape, get};
-use crate::support::wait_until;
+use crate::support::{cassandra, wait_until};
+use forwarder::Forwarder;
+use host::telemetry::grouped;
 use world::{Child, World, play};
 
 /// How many messages a test sends.
@@ -80,6 +84,76 @@ fn after_kill_9_the_table_is_the_same() {
     }
     world.run_once(&[]);
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
+}
+
+#[test]
+fn a_stop_drains_and_nothing_is_repeated() {
+    let world = World::new("stopped");
+    world.send((0..MESSAGES).map(play));
+    let mut child = world.start(&SMALL_BATCH);
+    wait_until("a part of the messages", || {
+        child.messages() >= MESSAGES / 4
+    });
+    assert_eq!(child.stop(), Some(0));
+    let done = child.messages();
+    assert!(done < MESSAGES, "it was done before it was stopped");
+    assert_eq!(
+        world.committed(),
+        i64::try_from(done).expect("a test is small")
+    );
+    let output = world.run_once(&[]);
+    let rest = grouped(u64::try_from(MESSAGES - done).expect("a test is small"));
+    let rest = format!("in {rest} = written {rest} ");
+    assert!(output.contains(&rest), "{output}\ndoes not say {rest}");
+    assert_eq!(world.rows(), world::expected(0..MESSAGES));
+}
+
+#[test]
+fn when_the_grace_ends_what_is_in_flight_is_repeated() {
+    let world = World::new("hole");
+    let forwarder = Forwarder::to(&cassandra());
+    let flags = ["--workers", "1", "--grace", "1s"];
+    let mut child = world.start_at(&forwarder.address(), &flags, &[]);
+    world.send((0..500).map(play));
+    wait_until("what is written", || child.messages() == 500);
+    forwarder.swallow();
+    let before = forwarder.swallowed();
+    world.send((500..800).map(play));
+    wait_until("a batch in flight", || {
+        forwarder.swallowed() > before + 1_000
+    });
+    let told = Instant::now();
+    assert_eq!(child.stop(), Some(75), "{}", child.said());
+    let took = told.elapsed();
+    assert!(took <= Duration::from_secs(2), "it took {took:?}");
+    assert_eq!((child.messages(), world.committed()), (500, 500));
+
+    let output = world.run_once(&[]);
+    assert!(output.contains("in 300 = written 300 "), "{output}");
+    assert_eq!(world.rows(), world::expected(0..800));
+}
+
+#[test]
+fn an_outage_longer_than_the_poll_interval_costs_no_membership() {
+    const INTERVAL: Duration = Duration::from_secs(10);
+    let world = World::new("outage");
+    let forwarder = Forwarder::to(&cassandra());
+    let interval = INTERVAL.as_millis().to_string();
+    let variables = [("SLUICE_KAFKA__PROPERTIES__MAX.POLL.INTERVAL.MS", &*interval)];
+    let mut child = world.start_at(&forwarder.address(), &["--workers", "1"], &variables);
+    world.send((0..500).map(play));
+    wait_until("what is written", || child.messages() == 500);
+    forwarder.cut();
+    world.send((500..800).map(play));
+    let began = Instant::now();
+    wait_until("the outage to last", || began.elapsed() >= INTERVAL * 3 / 2);
+    assert_eq!(child.messages(), 500);
+    forwarder.mend();
+    wait_until("the rest", || child.messages() >= 800);
+    assert_eq!(child.stop(), Some(0));
+    // A member that was put out would have lost its batch, and done it again.
+    assert_eq!((child.messages(), world.committed()), (800, 800));
+    assert_eq!(world.rows(), world::expected(0..800));
 }
 
 #[test]

@@ -26,4 +26,5 @@ mod samples;
 #[cfg(feature = "secure-servers")]
 mod secure;
 mod settings;
+mod shutdown;
 mod tidy;

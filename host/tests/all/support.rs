@@ -1,6 +1,6 @@
 //! What several tests need.
 
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// The binary, as a user calls it, with a home of its own for compiled components.
@@ -28,28 +28,28 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-#[cfg(any(feature = "servers", feature = "secure-servers"))]
-pub(crate) use servers::unique;
+/// Sends a signal by its name, as `kill` knows it.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let id = process.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &id]).status();
+    assert!(sent.expect("there is a `kill`").success());
+}
+
+/// The real Kafka of `services/`.
 #[cfg(feature = "servers")]
-pub(crate) use servers::{cassandra, kafka};
+pub(crate) fn kafka() -> String {
+    std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".to_owned())
+}
 
+/// The real Cassandra of `services/`.
+#[cfg(feature = "servers")]
+pub(crate) fn cassandra() -> String {
+    std::env::var("SLUICE_TEST_CASSANDRA").unwrap_or_else(|_| "127.0.0.1:9042".to_owned())
+}
+
+/// A name that no other test, and no other run of this one, has: for topics and keyspaces.
 #[cfg(any(feature = "servers", feature = "secure-servers"))]
-mod servers {
-    /// The real Kafka of `services/`.
-    #[cfg(feature = "servers")]
-    pub(crate) fn kafka() -> String {
-        std::env::var("SLUICE_TEST_KAFKA").unwrap_or_else(|_| "127.0.0.1:29092".to_owned())
-    }
-
-    /// The real Cassandra of `services/`.
-    #[cfg(feature = "servers")]
-    pub(crate) fn cassandra() -> String {
-        std::env::var("SLUICE_TEST_CASSANDRA").unwrap_or_else(|_| "127.0.0.1:9042".to_owned())
-    }
-
-    /// A name that no other test, and no other run of this one, has: for topics and keyspaces.
-    pub(crate) fn unique(name: &str) -> String {
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        format!("test_{name}_{}", &id[..12])
-    }
+pub(crate) fn unique(name: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    format!("test_{name}_{}", &id[..12])
 }

@@ -45,7 +45,9 @@ fn over(mut settings: ClientConfig, config: &Config) -> Result<ClientConfig, Err
         .set("client.id", "sluice")
         .set("socket.keepalive.enable", "true")
         .set("reconnect.backoff.max.ms", "2000")
-        .set("isolation.level", "read_committed");
+        .set("isolation.level", "read_committed")
+        // `max.poll.interval.ms` is held against it also where nobody joins.
+        .set("session.timeout.ms", "10000");
     for (name, value) in &config.properties {
         let owned = OWNED.iter().find(|(owned, _)| owned == name);
         if let Some((_, why)) = owned {
@@ -75,7 +77,6 @@ pub(super) fn member(config: &Config) -> Result<ClientConfig, Error> {
         // A fetch is unpacked whole, and what it unpacks to takes several times its messages' bytes:
         // so much a partition, compressed, keeps a backlog of small messages below 100 MiB.
         .set("fetch.message.max.bytes", "262144")
-        .set("session.timeout.ms", "10000")
         .set("heartbeat.interval.ms", "2000")
         // A topic made after us is found so soon, and so are its new partitions.
         .set("topic.metadata.refresh.interval.ms", "5000")
@@ -93,6 +94,8 @@ pub(super) fn member(config: &Config) -> Result<ClientConfig, Error> {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
     use super::*;
 
     fn config(name: &str, value: &str) -> Config {
@@ -109,6 +112,16 @@ mod tests {
         let settings = member(&config("sasl.password", "hunter2")).unwrap();
         let native = settings.create_native_config().unwrap();
         assert_eq!(native.get("sasl.password").unwrap(), "hunter2");
+    }
+
+    /// Who only asks was held to the session of a member, and librdkafka's is longer.
+    #[test]
+    fn a_short_poll_interval_is_taken_by_every_client() {
+        let config = config("max.poll.interval.ms", "10000");
+        for settings in [member(&config), client(&config)] {
+            let client: Result<BaseConsumer, _> = settings.unwrap().set("group.id", "g").create();
+            assert_eq!(client.map(drop), Ok(()));
+        }
     }
 
     #[test]

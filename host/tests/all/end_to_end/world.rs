@@ -21,8 +21,10 @@ use scylla::value::CqlTimestamp;
 use tokio::runtime::Runtime;
 
 use crate::dead_letters::keep_refused;
-use crate::support::{cassandra, host, kafka, unique};
+use crate::support::{cassandra, host, kafka, signal, unique};
 
+/// What runs the pipeline.
+const RUN: [&str; 2] = ["--plugin", "spotify.wasm"];
 const PARTITIONS: i32 = 8;
 const PEOPLE: usize = 50;
 const TIME_MS: i64 = 1_767_225_600_000;
@@ -159,15 +161,11 @@ impl World {
         (output.status.code(), said)
     }
 
-    fn host(&self) -> Command {
-        self.host_of(&["--plugin", "spotify.wasm"])
-    }
-
     /// The binary with what it is to do, and where.
-    fn host_of(&self, what: &[&str]) -> Command {
+    fn host(&self, what: &[&str], cassandra: &str) -> Command {
         let mut host = host();
         host.current_dir(self.folder.path()).args(what);
-        host.args(["--brokers", &kafka(), "--cassandra", &cassandra()]);
+        host.args(["--brokers", &kafka(), "--cassandra", cassandra]);
         host.args([
             "--topic",
             &self.name,
@@ -182,7 +180,8 @@ impl World {
 
     /// Runs to the end as it stands now; answers with what was printed.
     pub(super) fn run_once(&self, flags: &[&str]) -> String {
-        printed(self.host().arg("--once").args(flags))
+        let mut host = self.host(&RUN, &cassandra());
+        printed(host.arg("--once").args(flags))
     }
 
     /// Keeps messages as dead letters.
@@ -192,7 +191,7 @@ impl World {
 
     /// What is done with the dead letters; answers with what was printed.
     pub(super) fn dlq(&self, verb: &str, flags: &str) -> String {
-        let mut host = self.host_of(&["dlq", verb, "spotify"]);
+        let mut host = self.host(&["dlq", verb, "spotify"], &cassandra());
         printed(host.args(flags.split_whitespace()))
     }
 
@@ -202,7 +201,17 @@ impl World {
     }
 
     pub(super) fn start_with(&self, flags: &[&str], variables: &[(&str, &str)]) -> Child {
-        let mut host = self.host();
+        self.start_at(&cassandra(), flags, variables)
+    }
+
+    /// Starts one that finds Cassandra at another address.
+    pub(super) fn start_at(
+        &self,
+        cassandra: &str,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Child {
+        let mut host = self.host(&RUN, cassandra);
         host.args(["--progress", "json"])
             .args(flags)
             .envs(variables.iter().copied());
@@ -372,9 +381,7 @@ impl Child {
 
     /// Asks it to end as an operator would; its exit code.
     pub(super) fn stop(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(asked.expect("there is a `kill`").success());
+        signal(&self.child, "TERM");
         self.wait()
     }
 
