@@ -130,8 +130,8 @@ pub fn log_filter(default: &str) -> String {
     std::env::var("SLUICE_LOG").unwrap_or_else(|_| default.to_owned())
 }
 
-/// Where compiled components are kept: `sluice` in `XDG_CACHE_HOME`, else in `~/.cache`. `None`,
-/// if the environment names no home.
+/// Where compiled components are kept, and notes of what is in a plugin: `sluice` in
+/// `XDG_CACHE_HOME`, else in `~/.cache`. `None`, if the environment names no home.
 pub fn cache_directory() -> Option<PathBuf> {
     let own = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty());
     let cache = own.map(PathBuf::from);

@@ -16,6 +16,17 @@ pub fn reach(stage: &str) {
 #[cfg(not(feature = "failpoints"))]
 pub fn reach(_: &str) {}
 
+/// A stage of the work on messages, by partition and offset: `apply-0-7` is reached where the
+/// message 7 of partition 0 is applied.
+#[cfg(feature = "failpoints")]
+pub fn reach_each(stage: &str, messages: impl Iterator<Item = (i32, i64)>) {
+    messages.for_each(|(partition, offset)| reach(&format!("{stage}-{partition}-{offset}")));
+}
+
+/// A stage of the work on messages.
+#[cfg(not(feature = "failpoints"))]
+pub fn reach_each(_: &str, _: impl Iterator<Item = (i32, i64)>) {}
+
 /// Whether a bug is switched on.
 #[cfg(feature = "failpoints")]
 pub fn has_bug(name: &str) -> bool {

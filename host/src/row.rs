@@ -283,6 +283,21 @@ pub struct Transformed {
 }
 
 impl Transformed {
+    /// A batch of one message, which is refused.
+    ///
+    /// # Panics
+    /// If it is of more.
+    pub fn rejected(batch: Batch, rejected: Rejected) -> Self {
+        assert_eq!(batch.len(), 1, "the others have no outcome");
+        Self {
+            batch,
+            rows: Vec::new(),
+            written: 0,
+            rejected: vec![rejected],
+            filtered: Vec::new(),
+        }
+    }
+
     /// The offsets it covers.
     pub fn spans(&self) -> &[Span] {
         self.batch.spans()

@@ -9,8 +9,11 @@ mod collect;
 mod control;
 mod report;
 mod stalls;
+mod suspects;
+mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +32,7 @@ pub use clock::Clock;
 pub use control::{Control, Ends};
 pub use report::{Done, Report, Reports};
 pub use stalls::Stalls;
+use suspects::Suspects;
 
 /// How a worker goes about its batches.
 #[derive(Clone, Debug)]
@@ -43,6 +47,8 @@ pub struct Config {
     pub keeps_letters: bool,
     /// Whether too many of them hold the work.
     pub has_breaker: bool,
+    /// Where workers note what is in the plugin, for those that come after; `None` = nowhere.
+    pub notes: Option<PathBuf>,
 }
 
 /// The rooms of one worker.
@@ -107,6 +113,7 @@ pub struct Worker {
     next_batch: Instant,
     stalls: Stalls,
     breaker: Option<Breaker>,
+    suspects: Suspects,
 }
 
 /// What became of a batch.
@@ -126,6 +133,7 @@ impl Worker {
         let (positions, released) = (BTreeMap::new(), BTreeSet::new());
         let (next_batch, stalls) = (Instant::now(), Stalls::default());
         let has_breaker = config.has_breaker && config.keeps_letters;
+        let suspects = Suspects::open(config.notes.as_deref());
         Self {
             config,
             rooms,
@@ -137,6 +145,7 @@ impl Worker {
             next_batch,
             stalls,
             breaker: has_breaker.then(Breaker::default),
+            suspects,
         }
     }
 
@@ -209,25 +218,6 @@ impl Worker {
         let opened =
             breaker.and_then(|breaker| breaker.count(transformed.batch.len(), &outcome.rejected));
         Ok(opened.map_or(Carried::Done, Carried::Broken))
-    }
-
-    /// Transforms a batch up to the message that would open the breaker: nothing has come of the rest
-    /// yet, and whoever goes on reads it again. Only what the sink refuses is known too late for that.
-    fn transform(&mut self, batch: Batch) -> Result<Transformed, Error> {
-        let mut transformed = self.rooms.plugin.apply(batch)?;
-        if !transformed.rejected.is_empty()
-            && let Some(mut ahead) = self.breaker.clone()
-            && let Some(opened) = ahead.count(transformed.batch.len(), &transformed.rejected)
-        {
-            transformed.batch.truncate(opened.messages);
-            transformed = self.rooms.plugin.apply(transformed.batch)?;
-        }
-        assert_eq!(
-            transformed.conservation_gap(),
-            0,
-            "every message has exactly one outcome"
-        );
-        Ok(transformed)
     }
 
     /// Takes nothing more, but stays in the group: another member would do the same again.

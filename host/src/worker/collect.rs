@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Error, SERVE_MAX, Worker};
 use crate::message::Batch;
 use crate::retry::Backoff;
-use crate::source::{Change, Taken};
+use crate::source::{Change, Limits, Taken};
 
 /// So many messages at once mean a backlog, in which gathering more saves the database work.
 const BACKLOG_MIN: usize = 1_000;
@@ -20,9 +20,10 @@ impl Worker {
         let mut last = Taken::Nothing;
         let mut backoff = Backoff::default();
         loop {
-            let wait = self.patience(&batch, last);
+            let limits = self.limits();
+            let wait = self.patience(&batch, last, limits);
             let Some(wait) = wait else { break };
-            let taken = match self.rooms.source.take(&mut batch, self.config.limits, wait) {
+            let taken = match self.rooms.source.take(&mut batch, limits, wait) {
                 Ok(taken) => taken,
                 Err(error) if error.is_transient() => {
                     self.stalls.waits(&self.reports, "source", &error);
@@ -55,9 +56,17 @@ impl Worker {
         Ok((batch, last))
     }
 
+    /// Where processes died, a batch is one message.
+    fn limits(&self) -> Limits {
+        let mut limits = self.config.limits;
+        if self.suspects.are_at(&self.positions) {
+            limits.messages_max = 1;
+        }
+        limits
+    }
+
     /// How long to wait for the next message of a batch; `None` = the batch is closed.
-    fn patience(&self, batch: &Batch, last: Taken) -> Option<Duration> {
-        let limits = self.config.limits;
+    fn patience(&self, batch: &Batch, last: Taken, limits: Limits) -> Option<Duration> {
         if batch.len() >= limits.messages_max || batch.bytes_len() >= limits.bytes_max {
             return None;
         }

@@ -248,6 +248,7 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
         is_fatal_when_held: world.is_fatal_when_held,
         keeps_letters: world.keeps_letters,
         has_breaker: world.has_breaker,
+        notes: None,
     };
     let control = Arc::new(Control::new(stop, Ends::default()));
     let reports = Reports::new(0, |_| {});

@@ -11,6 +11,7 @@ mod cassandra;
 mod check;
 mod cli;
 mod contract;
+mod crash;
 mod dead_letters;
 mod demo;
 mod documents;

@@ -137,6 +137,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     };
     let mut worker = worker_config(&found, is_finite);
     worker.has_breaker &= !args.no_breaker;
+    worker.notes = notes(args, &found, plugin.digest());
     board.expect(workers);
     let plan = Plan {
         topic,
@@ -304,7 +305,24 @@ pub(in crate::cli) fn worker_config(found: &Found, is_finite: bool) -> worker::C
         is_fatal_when_held: is_finite,
         keeps_letters: found.file.dead_letters == DeadLetters::On,
         has_breaker: found.file.breaker,
+        notes: None,
     }
+}
+
+/// Where it is noted what is in the plugin: apart for each log, if it is the same the next time,
+/// and for each plugin, for one that was mended is to be trusted again.
+fn notes(args: &Args, found: &Found, plugin: &str) -> Option<PathBuf> {
+    let log = match &args.source {
+        SourceKind::Kafka if args.is_embedded => return None,
+        SourceKind::Kafka => {
+            let (kafka, topic) = (&found.file.kafka, &found.file.topic);
+            format!("{}\n{}\n{topic}", kafka.brokers, kafka.group)
+        }
+        SourceKind::File(path) if !path.is_file() => return None,
+        SourceKind::File(path) => path.canonicalize().ok()?.display().to_string(),
+    };
+    let place = lookup::hex_digest(format!("{log}\n{plugin}").as_bytes());
+    Some(config::cache_directory()?.join("in-plugin").join(place))
 }
 
 fn workers(asked: Option<u16>, partitions: usize) -> usize {
