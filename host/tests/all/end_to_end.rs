@@ -2,6 +2,7 @@
 //! it is killed, and when two of it share the work.
 #![cfg(feature = "servers")]
 
+mod child;
 mod forwarder;
 mod replay;
 mod world;
@@ -12,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::admin::{Scrape, get};
 use crate::support::{cassandra, wait_until};
+use child::Child;
 use forwarder::Forwarder;
 use host::telemetry::grouped;
-use world::{Child, World, play};
+use world::{World, play};
 
 /// How many messages a test sends.
 const MESSAGES: usize = 10_000;
