@@ -6,6 +6,7 @@
 pub mod admin;
 mod batch;
 mod board;
+mod limit;
 pub mod metrics;
 mod progress;
 
@@ -16,6 +17,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use limit::Limited;
 
 pub use batch::Run;
 pub use board::{About, Board};
@@ -31,13 +34,13 @@ pub fn init(filter: &str) -> Result<(), ParseError> {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     if std::io::stderr().is_terminal() {
-        registry
-            .with(log.with_target(false).with_filter(filter))
-            .init();
+        let log = log.with_target(false);
+        let log = log.map_event_format(|format| Limited::new(format, false));
+        registry.with(log.with_filter(filter)).init();
     } else {
-        registry
-            .with(log.json().flatten_event(true).with_filter(filter))
-            .init();
+        let log = log.json().flatten_event(true);
+        let log = log.map_event_format(|format| Limited::new(format, true));
+        registry.with(log.with_filter(filter)).init();
     }
     Ok(())
 }

@@ -2,15 +2,16 @@
 //! too many of them.
 
 use std::mem;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bindings::Level;
 
 /// The longest line, in bytes; the rest is cut off.
 const LINE_BYTES_MAX: usize = 8 << 10;
-/// The most lines of an instance in a second.
+/// The most lines of a plugin in a second, however many instances it has had in it: one that fails on
+/// every message has as many.
 const LINES_MAX: u32 = 100;
 
 /// Whose lines they are.
@@ -20,6 +21,40 @@ pub(super) struct Author {
     pub(super) version: Arc<str>,
     /// Whether it was told already that its clock and random numbers are not real.
     pub(super) knows_clock: Arc<AtomicBool>,
+    pub(super) allowance: Arc<Mutex<Allowance>>,
+}
+
+/// How much a plugin has said in the second that began last.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    second: Instant,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            second: Instant::now(),
+            lines: 0,
+            left_out: 0,
+        }
+    }
+}
+
+impl Allowance {
+    /// Whether there is room for a line, and how many were left out before it.
+    fn admit(&mut self, now: Instant) -> (bool, u64) {
+        if now.duration_since(self.second) >= Duration::from_secs(1) {
+            (self.second, self.lines) = (now, 0);
+        }
+        self.lines += 1;
+        if self.lines > LINES_MAX {
+            self.left_out += 1;
+            return (false, 0);
+        }
+        (true, mem::take(&mut self.left_out))
+    }
 }
 
 /// The log of one instance.
@@ -29,9 +64,6 @@ pub(super) struct Journal {
     /// What was printed since the last end of a line, to standard output and error.
     printed: [Vec<u8>; 2],
     last_error: Option<String>,
-    second: Instant,
-    lines: u32,
-    left_out: u64,
 }
 
 impl Journal {
@@ -40,15 +72,16 @@ impl Journal {
             author,
             printed: [vec![], vec![]],
             last_error: None,
-            second: Instant::now(),
-            lines: 0,
-            left_out: 0,
         }
     }
 
     /// Writes a line.
     pub(super) fn line(&mut self, level: Level, text: &str) {
-        let (is_allowed, left_out) = self.admit(Instant::now());
+        let (is_allowed, left_out) = {
+            let allowance = self.author.allowance.lock();
+            let mut allowance = allowance.unwrap_or_else(PoisonError::into_inner);
+            allowance.admit(Instant::now())
+        };
         if left_out > 0 {
             let told = format!("{left_out} lines were left out: at most {LINES_MAX} a second");
             self.emit(Level::Warn, &told);
@@ -103,19 +136,6 @@ impl Journal {
         self.last_error.take()
     }
 
-    /// Whether there is room for a line, and how many were left out before it.
-    fn admit(&mut self, now: Instant) -> (bool, u64) {
-        if now.duration_since(self.second) >= Duration::from_secs(1) {
-            (self.second, self.lines) = (now, 0);
-        }
-        self.lines += 1;
-        if self.lines > LINES_MAX {
-            self.left_out += 1;
-            return (false, 0);
-        }
-        (true, mem::take(&mut self.left_out))
-    }
-
     fn emit(&self, level: Level, text: &str) {
         let (plugin, version) = (&*self.author.name, &*self.author.version);
         match level {
@@ -146,13 +166,13 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_not_written() {
-        let mut journal = Journal::new(Author::default());
-        let start = journal.second;
+        let mut allowance = Allowance::default();
+        let start = allowance.second;
         let admitted = (0..LINES_MAX + 50)
-            .filter(|_| journal.admit(start).0)
+            .filter(|_| allowance.admit(start).0)
             .count();
         assert_eq!(admitted, LINES_MAX as usize);
-        assert_eq!(journal.admit(start + Duration::from_secs(1)), (true, 50));
+        assert_eq!(allowance.admit(start + Duration::from_secs(1)), (true, 50));
     }
 
     #[test]

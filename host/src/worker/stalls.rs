@@ -16,18 +16,18 @@ impl Stalls {
     /// A room of a worker does not get on. Told only if that is new, or for another reason than before.
     pub fn waits(&mut self, reports: &Reports, room: &'static str, reason: &dyn Display) {
         let reason = reason.to_string();
+        let worker = reports.worker();
         match self.since.get_mut(room) {
             Some((told, _)) if *told == reason => return,
             Some((told, _)) => {
-                tracing::warn!(room, reason, "still waiting");
+                tracing::warn!(worker, room, reason, "still waiting");
                 told.clone_from(&reason);
             }
             None => {
-                tracing::warn!(room, reason, "waiting");
+                tracing::warn!(worker, room, reason, "waiting");
                 self.since.insert(room, (reason.clone(), Instant::now()));
             }
         }
-        let worker = reports.worker();
         reports.send(Report::Waits {
             worker,
             room,
@@ -38,8 +38,9 @@ impl Stalls {
     /// A room of a worker gets on again.
     pub fn goes_on(&mut self, reports: &Reports, room: &'static str) {
         if let Some((_, since)) = self.since.remove(room) {
-            tracing::info!(room, waited_ms = since.elapsed().as_millis(), "going on");
             let worker = reports.worker();
+            let waited_seconds = since.elapsed().as_secs_f64();
+            tracing::info!(worker, room, waited_seconds, "going on");
             reports.send(Report::GoesOn { worker, room });
         }
     }

@@ -8,7 +8,7 @@ mod replay;
 mod world;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::admin::{Scrape, get};
@@ -47,12 +47,17 @@ fn what_is_sent_is_what_stands_in_the_table() {
     assert_eq!(world.rows(), world::expected(0..MESSAGES));
 }
 
+/// An address that nobody listens at.
+fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    free.unwrap().to_string()
+}
+
 #[test]
 fn commits_and_lag_are_told() {
     let world = World::new("watched");
     world.send((0..MESSAGES).map(play));
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
-    let address = free.unwrap().to_string();
+    let address = free_address();
     let child = world.start(&[("SLUICE_ADMIN__ADDRESS", &address)]);
     wait_until("all messages", || child.messages() == MESSAGES);
     let scrape = || Scrape::parse(&get(&address, "/metrics").1);
@@ -67,6 +72,56 @@ fn commits_and_lag_are_told() {
     assert_eq!(scrape.sum("sluice_consumer_lag_messages"), 0.0);
     assert_eq!(scrape.value("sluice_checkpoint_age_seconds"), Some(0.0));
     assert_eq!(get(&address, "/readyz"), (200, "ready\n".to_owned()));
+}
+
+/// Who cannot reach the database says so, waits, and goes on by himself: at the start and later.
+#[test]
+fn readiness_follows_the_database() {
+    let world = World::new("ready");
+    let forwarder = Forwarder::to(&cassandra());
+    forwarder.cut();
+    let address = free_address();
+    let variables = [("SLUICE_ADMIN__ADDRESS", &*address)];
+    let mut child = world.start_at(&forwarder.address(), &[], &variables);
+    let scrape = || Scrape::parse(&get(&address, "/metrics").1);
+    let is_away = || {
+        let (status, reasons) = get(&address, "/readyz");
+        status == 503 && reasons.contains(&format!("\nsink: Cassandra at {}", forwarder.address()))
+    };
+    let is_ready = || get(&address, "/readyz") == (200, "ready\n".to_owned());
+    wait_until("the admin address", || TcpStream::connect(&address).is_ok());
+    wait_until("the reason at the start", is_away);
+    forwarder.mend();
+    wait_until("the database", is_ready);
+
+    forwarder.cut();
+    world.send((0..MESSAGES).map(play));
+    wait_until("the reason", is_away);
+    let waiting = r#"sluice_waiting_workers{room="sink"}"#;
+    wait_until("its metric", || scrape().value(waiting) > Some(0.0));
+    assert_eq!(get(&address, "/livez").0, 200);
+    forwarder.mend();
+    wait_until("all messages", || child.messages() == MESSAGES);
+    wait_until("the database again", is_ready);
+    assert_eq!(world.rows(), world::expected(0..MESSAGES));
+    let scrape = scrape();
+    assert_eq!(scrape.value(waiting), Some(0.0));
+    for (counted, name) in [
+        (MESSAGES, "sluice_messages_written_total"),
+        (0, "sluice_messages_pending"),
+        (0, "sluice_conservation_gap"),
+        (0, "sluice_sink_in_flight"),
+    ] {
+        assert_eq!(scrape.value(name), Some(counted as f64), "{name}");
+    }
+    assert!(scrape.sum("sluice_sink_retries_total") > 0.0);
+    assert!(scrape.sum("sluice_backpressure_seconds_total") > 0.0);
+    assert_eq!(child.stop(), Some(0), "{}", child.said());
+    // Once when a wait begins, once when it ends, however often it was tried.
+    let said = child.said();
+    let told = |message: &str| said.matches(&format!(r#""message":"{message}""#)).count();
+    assert!(told("waiting") >= 2, "{said}");
+    assert_eq!(told("waiting"), told("going on"), "{said}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod finding;
 mod golden;
 mod kafka;
 mod letters;
+mod log;
 mod newcomer;
 mod produce;
 mod queries;

@@ -16,7 +16,7 @@ const GOLDEN: &str = "facts\n  id = one\n  number = 7\nfacts\n  id = two\n  numb
     line 3 rejected by transform: trap: ";
 
 /// A pipeline's folder, with other files where a case has some.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     write("plugin.wasm", module());
