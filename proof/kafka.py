@@ -12,7 +12,7 @@ from typing import NamedTuple
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR = 0, 1, 2, 3, 8, 9, 10
 CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, CREATE_PARTITIONS = 19, 20, 21, 37
 READ_COMMITTED = 1
-LATEST = -1
+LATEST, EARLIEST = -1, -2
 UNKNOWN_TOPIC = 3
 NOT_YET = {UNKNOWN_TOPIC, 6}  # the topic was just made: no leader so far
 ALL_REPLICAS = -1
@@ -111,12 +111,15 @@ class Kafka:
 
     def end(self, topic, partition):
         """The last stable offset of a partition."""
+        return self._offset(topic, partition, LATEST)
+
+    def _offset(self, topic, partition, place):
         body = struct.pack(">ibi", -1, READ_COMMITTED, 1) + _text(topic)
-        answer = self._ask(LIST_OFFSETS, 2, body + struct.pack(">iiq", 1, partition, LATEST))
+        answer = self._ask(LIST_OFFSETS, 2, body + struct.pack(">iiq", 1, partition, place))
         answer.take("ii"), answer.text(), answer.take("i")
         _partition, error, _timestamp, offset = answer.take("ihqq")
         if error:
-            raise OSError(f"Kafka: end of {topic}/{partition}: error {error}")
+            raise OSError(f"Kafka: offsets of {topic}/{partition}: error {error}")
         return offset
 
     def committed(self, group, topic, partitions):
@@ -205,7 +208,7 @@ class Kafka:
     def messages(self, topic):
         """Every message of a topic as it stands now, partition by partition."""
         for partition in range(self.partitions(topic)):
-            offset, end = 0, self.end(topic, partition)
+            offset, end = self._offset(topic, partition, EARLIEST), self.end(topic, partition)
             while offset < end:
                 before = offset
                 for message, following in self._fetch(topic, partition, offset):

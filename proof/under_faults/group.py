@@ -116,5 +116,5 @@ def log_changes(args, seed):
         # What is to be there: the partition that has stopped as it was, the others whole.
         rest = (message for message in world.kafka.messages(world.topic) if message.partition != 0)
         meant = Meant(world.oracle, world.topic, [*read, *rest])
-        verdict = meant.judge("records", world.table(), world.letters(), world.committed(), world.ends() | {0: committed})
+        verdict = meant.judge(world.table(), world.letters(), world.committed(), world.ends() | {0: committed})
         return verdict, f"{lost} messages cut off, 2 partitions added", "stopped with the numbers; 0 skipped silently"

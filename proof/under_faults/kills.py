@@ -3,6 +3,7 @@ import signal
 import time
 
 from under_faults import seen
+from under_faults.proxy import Proxy
 from under_faults.world import Failed, World, wait_until
 
 # Each stage, how often it may pass by before the kill, and what the kill means.
@@ -16,6 +17,7 @@ STAGES = {
 }
 # Of the host's own end after a failpoint.
 ABORTED = -signal.SIGABRT
+GRACE_SECONDS = 2
 
 
 def at_each_stage(args, seed):
@@ -115,3 +117,38 @@ def asked_to_stop(args, seed):
         if taken != world.issuer.issued:
             raise Failed(f"{taken - world.issuer.issued} messages were read again after clean stops")
         return world.judge(), f"{stops} signals", f"ended within {slowest:.1f} s, 0 messages read again"
+
+
+def grace_over(args, seed):
+    """3g: Cassandra is a black hole when the host is asked to stop."""
+    stops, slowest = (20 if args.long else 3), 0.0
+    with World(args, "3g", seed) as world, Proxy(world.address) as proxy:
+        for stop in range(stops):
+            # The first member of a new group reads at once, so that a batch is in flight.
+            host = world.start(cassandra=proxy.address, arguments=("--grace", f"{GRACE_SECONDS}s"), batch=500)
+            wait_until("ready", host.is_ready, host=host)
+            proxy.be("hole")
+            world.issue(500)
+            time.sleep(1)
+            before, since = world.committed(), time.monotonic()
+            host.send(signal.SIGTERM)
+            if stop % 3 == 2:
+                time.sleep(0.2)
+                host.send(signal.SIGINT)
+                wanted, state, limit = 130, "second signal", 1.2
+            else:
+                wanted, state, limit = 75, "grace over with a batch in flight", GRACE_SECONDS + 1
+            code, seconds = host.ended(), time.monotonic() - since
+            slowest = max(slowest, seconds)
+            proxy.be("pass")
+            if code != wanted or seconds > limit:
+                raise Failed(f"{state}: ended with {code} after {seconds:.1f} s:\n{host.tail()}")
+            seen.note(state)
+            if world.committed() != before:
+                raise Failed("what was in flight is committed")
+            host = world.start()
+            world.drain(host)
+            host.stop()
+            if host.taken() != 500:
+                raise Failed(f"{host.taken()} messages were read again instead of the 500 in flight")
+        return world.judge(), f"{stops} stops", f"75, or 130 at once after a second signal; at most {slowest:.1f} s at a grace of {GRACE_SECONDS} s"

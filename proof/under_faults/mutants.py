@@ -1,5 +1,7 @@
 """Whether the proof finds bugs: the host is told to have one, and a row must find it."""
-from under_faults import kills, stores
+import copy
+
+from under_faults import kills, poison, stores
 from under_faults.world import Failed
 
 # Each bug, as the host is told of it, and the row that must find it.
@@ -8,23 +10,26 @@ BUGS = {
     "bug-drop-rejected=return": kills.asked_to_stop,
     "bug-lose-on-revoke=return": kills.in_rebalance,
     "bug-wall-clock=return": kills.asked_to_stop,
+    "bug-reuse-instance=return": poison.traps,
     "bug-retry-storm=return": stores.errors_forged,
     "bug-skip-one=1*return": kills.asked_to_stop,
 }
 
 
-def run(args):
+def run(args, pool):
     """Prints what was not found; the exit code."""
-    missed = 0
-    for bug, row in BUGS.items():
-        args.bug = bug
-        try:
-            verdict, *_ = row(args, args.seed)
-            told, is_found = str(verdict), not verdict.holds
-        except Failed as failed:
-            told, is_found = str(failed).splitlines()[0], True
-        name, fault = bug.split("=")[0], row.__doc__.split(":")[0]
-        print(f"{'found ' if is_found else 'MISSED'}   {name} by row {fault}: {told}", flush=True)
-        missed += not is_found
-    print("verdict  " + (f"{missed} bugs were not found" if missed else f"all {len(BUGS)} bugs were found"))
-    return 1 if missed else 0
+    found = [*pool.map(lambda bug: _is_found(copy.copy(args), bug), BUGS)]
+    print("verdict  " + (f"all {len(BUGS)} bugs were found" if all(found) else "not all bugs were found"))
+    return 0 if all(found) else 1
+
+
+def _is_found(args, bug):
+    row, args.bug = BUGS[bug], bug
+    try:
+        verdict, *_ = row(args, args.seed)
+        told, is_found = str(verdict), not verdict.holds
+    except Failed as failed:
+        told, is_found = str(failed).splitlines()[0], True
+    name, fault = bug.split("=")[0], row.__doc__.split(":")[0]
+    print(f"{'found ' if is_found else 'MISSED'}   {name} by row {fault}: {told}", flush=True)
+    return is_found

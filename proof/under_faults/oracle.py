@@ -74,7 +74,7 @@ class Meant(Expected):
         self.versions[key].add((written, cells))
         super()._upsert(rows, key, written, cells)
 
-    def judge(self, table, rows, letters, commits, ends):
+    def judge(self, rows, letters, commits, ends):
         """The verdict over one run's table, dead letters and commits; a letter may be kept twice."""
         found = collections.Counter()
         examples = []
@@ -84,7 +84,7 @@ class Meant(Expected):
             if found[kind] <= 2:
                 examples.append(f"{kind}: {what!r:.400}")
 
-        table = self.tables[table]
+        [table] = self.tables.values()
         missing = set(self.rows[table.name])
         for row in rows:
             key, cells = row.cells[: table.key], row.cells[table.key :]

@@ -1,41 +1,52 @@
-"""A pair of servers of the proof's own, to be stopped and killed."""
+"""The pair of servers that is stopped and killed."""
 import os
 import pathlib
-import signal
 import subprocess
 
 from under_faults.world import ROOT, Failed
 
-KAFKA, CONTROLLER, PROXIED, PROXY, CASSANDRA, STORAGE, JMX = 27_092, 27_093, 27_094, 27_095, 27_042, 27_070, 27_099
+# Where a pair of the proof's own lives: the ports are apart from those of `services/services` by default.
+OWN = {
+    "KAFKA_PORT": "27092", "KAFKA_CONTROLLER_PORT": "27093", "KAFKA_PROXIED_PORT": "27094", "KAFKA_PROXY_PORT": "27095",
+    "CASSANDRA_PORT": "27042", "CASSANDRA_STORAGE_PORT": "27070", "CASSANDRA_JMX_PORT": "27099",
+    "KAFKA_HEAP": "512M", "CASSANDRA_HEAP": "1G", "SERVICES_SECURE": "",
+}
+HOME = pathlib.Path.home() / ".cache"
 
 
 class Servers:
-    """Kafka and Cassandra as `services/services` starts them, in a home beside that of the pair that is used
-    otherwise: their jars are the same."""
+    """Kafka and Cassandra as `services/services` starts them: a pair of the proof's own, wiped in the end, or the
+    one that the environment tells of."""
 
-    brokers, cassandra = f"127.0.0.1:{KAFKA}", f"127.0.0.1:{CASSANDRA}"
-    # Where Kafka listens for a proxy, and where it sends those who come through it.
-    proxied, proxy_port = f"127.0.0.1:{PROXIED}", PROXY
+    def __init__(self, in_place):
+        self.is_own = not in_place
+        jars = pathlib.Path(os.environ.get("SERVICES_HOME", HOME / "sluice-services")) / "libs"
+        home = pathlib.Path(f"{jars.parent}-faults")
+        self.environment = dict(os.environ)
+        if self.is_own:
+            self.environment |= OWN | {"SERVICES_HOME": str(home)}
+            home.mkdir(parents=True, exist_ok=True)
+            if jars.exists() and not (home / "libs").exists():
+                (home / "libs").symlink_to(jars)
+        missing = [name for name in OWN if name.endswith("_PORT") and name not in self.environment]
+        if missing:
+            raise Failed(f"with --in-place the environment must tell {', '.join(missing)}: see `services/services help`")
+        self.brokers, self.cassandra, self.proxied = map(self._at, ("KAFKA_PORT", "CASSANDRA_PORT", "KAFKA_PROXIED_PORT"))
+        # Where Kafka sends those back who come through a proxy.
+        self.proxy_port = int(self.environment["KAFKA_PROXY_PORT"])
 
-    def __init__(self, args):
-        self.home = args.servers_home
-        self.environment = os.environ | {
-            "SERVICES_HOME": str(self.home), "KAFKA_PORT": str(KAFKA), "KAFKA_CONTROLLER_PORT": str(CONTROLLER),
-            "KAFKA_PROXIED_PORT": str(PROXIED), "KAFKA_PROXY_PORT": str(PROXY), "KAFKA_HEAP": "512M",
-            "CASSANDRA_PORT": str(CASSANDRA), "CASSANDRA_STORAGE_PORT": str(STORAGE),
-            "CASSANDRA_JMX_PORT": str(JMX), "CASSANDRA_HEAP": "1G", "SERVICES_SECURE": "",
-        }
-        self.home.mkdir(parents=True, exist_ok=True)
-        libs = self.home / "libs"
-        if args.jars and not libs.exists():
-            libs.symlink_to(args.jars)
+    def _at(self, port):
+        return f"127.0.0.1:{self.environment[port]}"
 
     def __enter__(self):
         self.up()
         return self
 
     def __exit__(self, *_):
-        self("wipe")
+        if self.is_own:
+            self("wipe")
+        else:
+            self.up()
 
     def __call__(self, *verb):
         done = subprocess.run(
@@ -51,7 +62,3 @@ class Servers:
     def crash(self, which):
         """kill -9."""
         self("kill", which)
-
-    def freeze(self, which, number=signal.SIGSTOP):
-        """It keeps its connections and answers nothing more; SIGCONT thaws it."""
-        os.kill(int(pathlib.Path(self.home / "run" / f"{which}.pid").read_text()), number)

@@ -107,7 +107,9 @@ class Host:
 
 
 class World:
-    """One topic into one keyspace, by one group."""
+    """One topic into one keyspace, by one group: plays by the pipeline `spotify`."""
+
+    config, meaning = CONFIG, Meant
 
     def __init__(self, args, row, seed, partitions=8, servers=None):
         self.args, self.row, self.partitions = args, row, partitions
@@ -117,7 +119,7 @@ class World:
         self._scratch = tempfile.TemporaryDirectory(prefix="sluice-faults-")
         self.scratch = pathlib.Path(self._scratch.name)
         self.hosts = []
-        self.oracle = spotify.Oracle({"songs": args.songs})
+        self.plugin, self.oracle = "spotify.wasm", spotify.Oracle({"songs": args.songs})
         self.issuer = Issuer(self.oracle.titles, partitions, seed)
         self.random = self.issuer.random
         self.kafka, self.cassandra = kafka.Kafka(self.brokers), cassandra.Cassandra(self.address)
@@ -161,21 +163,22 @@ class World:
         self.kafka.produce(self.topic, partition, [message], kafka.GZIP)
 
     def start(self, name="host", *, workers=1, batch=100, failpoints="", static=True, brokers=None, cassandra=None,
-              group=None, arguments=(), properties=(), settings="", **environment):
-        """Starts a host. A static member takes its place again at once after a crash."""
+              group=None, breaker=False, arguments=(), properties=(), settings="", **environment):
+        """Starts a host. A static member takes its place again at once after a crash. A few of a hundred
+        messages are bad, which is near to what opens the breaker."""
         said = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "10000"}
         if static:
             said["group.instance.id"] = f"{self.group}-{name}"
         said |= dict(properties)
         config = self.scratch / f"{name}.toml"
-        config.write_text(CONFIG.format(
-            topic=self.topic, root=ROOT, songs=self.args.songs, keyspace=self.keyspace, cassandra=settings,
+        config.write_text(self.config.format(
+            topic=self.topic, plugin=self.plugin, root=ROOT, songs=self.args.songs, keyspace=self.keyspace, cassandra=settings,
             properties="\n".join(f'"{key}" = "{value}"' for key, value in said.items()),
         ))
         host = Host(
             self, name,
-            ["--plugin", "spotify.wasm", "--config", config, "--group", group or self.group, "--workers", workers,
-             "--progress", "json", "--brokers", brokers or self.brokers, "--cassandra", cassandra or self.address, *arguments],
+            ["--plugin", self.plugin, "--config", config, "--group", group or self.group, "--workers", workers,
+             "--progress", "json", "--brokers", brokers or self.brokers, "--cassandra", cassandra or self.address, "--admin", "off", *([] if breaker else ["--no-breaker"]), *arguments],
             {"SLUICE_BATCH__MESSAGES_MAX": str(batch), "FAILPOINTS": ";".join(filter(None, [failpoints, self.args.bug]))}
             | environment,
         )
@@ -197,18 +200,19 @@ class World:
         return wait_until(f"all commits ({self.row})", self.is_drained, seconds, host)
 
     def meant(self):
-        meant = Meant(self.oracle, self.topic, self.kafka.messages(self.topic))
+        meant = self.meaning(self.oracle, self.topic, self.kafka.messages(self.topic))
         if meant.messages != self.issuer.issued:
             raise Failed(f"the topic holds {meant.messages:,} of {self.issuer.issued:,} messages")
         return meant
 
     def table(self):
         """The rows, as they stand."""
-        return list(self.cassandra.table(f"{self.keyspace}.records", self.oracle.tables[0]))
+        table = self.oracle.tables[0]
+        return list(self.cassandra.table(f"{self.keyspace}.{table.name}", table))
 
     def letters(self):
         return list(letters.of_topic(self.kafka.messages(f"{self.topic}.dlq")))
 
     def judge(self):
         """The verdict as things stand now."""
-        return self.meant().judge("records", self.table(), self.letters(), self.committed(), self.ends())
+        return self.meant().judge(self.table(), self.letters(), self.committed(), self.ends())
