@@ -166,6 +166,19 @@ const RULES: &[Rule] = &[
         bad: &[&[("docs/operating.md", "See [the picture](../README.md#journey).\n")]],
         good: &[("docs/operating.md", "See [it](../README.md), [that](#here) and [the crate](https://docs.rs).\n"), ("README.md", "")],
     },
+    Rule {
+        name: "a promise names what holds it, and that is there",
+        check: documents::promises,
+        bad: &[
+            &[("docs/operating.md", "- **P1** Nothing is lost.\n- **P2** Again.\n  *Held by* row 2.\n"), ("proof/faults", "    \"2\": (kills,\n")],
+            &[("docs/operating.md", "- **P1** Nothing is lost.\n  *Held by* rows 2 and\n  3.\n"), ("proof/faults", "    \"2\": (kills,\n")],
+            &[("docs/operating.md", "- **P1** Nothing is lost.\n  *Held by* `nothing_is_lost`.\n"), ("host/src/a.rs", "fn nothing() {}\n")],
+        ],
+        good: &[
+            ("docs/operating.md", "- **P1** Nothing of 2 MiB is lost.\n  *Held by* `nothing_is_lost`, row 2.\n\nIt ends 9 times.\n"),
+            ("host/src/a.rs", "    fn nothing_is_lost() {}\n"), ("proof/faults", "    \"2\": (kills,\n"),
+        ],
+    },
 ];
 
 /// One line more than a file may have.

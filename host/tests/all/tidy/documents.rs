@@ -41,6 +41,47 @@ fn leads(tree: &Tree, path: &str, link: &str) -> bool {
     })
 }
 
+/// Promises are points of a list: `**P1** ...`, and after that `*Held by*` with the names of tests and the
+/// rows of `proof/faults`.
+pub(super) fn promises(tree: &Tree) -> Vec<Finding> {
+    const PAGE: &str = "docs/operating.md";
+    let page = tree.get(PAGE).map_or("", String::as_str);
+    let rows = tree.get("proof/faults").map_or("", String::as_str);
+    let is_test = |name: &str| {
+        let function = format!("fn {name}(");
+        let mut code = tree.iter().filter(|(path, _)| path.ends_with(".rs"));
+        code.any(|(_, text)| text.contains(&function))
+    };
+    let mut found = Vec::new();
+    for promise in page
+        .split("\n- **P")
+        .skip(1)
+        .chain(page.strip_prefix("- **P"))
+    {
+        let promise = promise.split("\n\n").next().unwrap_or(promise);
+        let promise = promise.split("\n- ").next().unwrap_or(promise);
+        let number = promise.split("**").next().unwrap_or(promise);
+        let mut complain = |what: String| found.push(Finding::new(PAGE, 0, what));
+        let Some((_, holds)) = promise.split_once("*Held by*") else {
+            complain(format!("nothing holds P{number}"));
+            continue;
+        };
+        for (index, part) in holds.split('`').enumerate() {
+            if index % 2 == 1 && !is_test(part) {
+                complain(format!("P{number}: there is no test `{part}`"));
+            }
+            let words = part.split(|c: char| !c.is_ascii_alphanumeric());
+            let named = words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+            for row in named.filter(|_| index % 2 == 0) {
+                if !rows.contains(&format!("\"{row}\": (")) {
+                    complain(format!("P{number}: there is no row {row} in proof/faults"));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// The commands of the documents' examples: lines of fenced blocks that call the host.
 pub(super) fn commands(tree: &Tree) -> Vec<(Finding, Vec<String>)> {
     let mut found = Vec::new();
