@@ -122,45 +122,50 @@ fn fate(payload: &str) -> (Option<String>, String, Transformed) {
     (code, reason.to_owned(), transformed.clone())
 }
 
+/// A message by which the plugin fails, the code it is rejected with, and what must be told.
+#[rustfmt::skip]
+pub(crate) const FAULTS: &[(&str, &str, &str)] = &[
+    ("trap", "trap", "unreachable"),
+    ("loop", "deadline", "interrupt"),
+    ("hoard", "memory", ""),
+    ("stack", "stack", "call stack exhausted"),
+    ("flood", "output", "too much data"),
+    ("lookup", "trap", "lookup 0 is not declared"),
+    ("short", "bad_answer", "message 0 has no outcome"),
+    ("twice", "bad_answer", "message 0 has two outcomes"),
+    ("two rejections", "bad_answer", "two outcomes"),
+    ("bad code", "bad_answer", "no code 9"),
+    ("bad target", "bad_answer", "no target 9"),
+    ("bad source", "bad_answer", "message 1000000 of 1"),
+    ("no source", "bad_answer", "1 rows with 0 sources"),
+    ("bad lengths", "bad_answer", "do not fit their bytes"),
+    ("negative length", "bad_answer", "do not fit their bytes"),
+    ("arity", "bad_row", "2 cells, not 3"),
+    ("empty row", "bad_row", "no count"),
+    ("cut row", "bad_row", "ends before column `number`"),
+    ("long cell", "bad_row", "ends within column `id`"),
+    ("odd length", "bad_row", "`id` has a length of -256"),
+    ("width", "bad_row", "`number`: 3 bytes that are no int"),
+    ("utf8", "bad_row", "`note`: 1 bytes that are no text"),
+    ("null key", "bad_key", "`id` is of the key and has no value"),
+    ("empty key", "bad_key", "is empty"),
+    ("long key", "bad_key", "65536 bytes"),
+    ("large row", "row_too_large", "more than 1048576"),
+    ("same key", "duplicate_row", ""),
+    ("good and bad", "bad_row", "`number`"),
+    ("reject", "odd", "éé"),
+];
+
 #[test]
 fn each_fault_is_told_by_its_code_and_spares_the_others() {
-    let check = |payload: &str, code: &str, reason: &str| {
+    for &(payload, code, reason) in FAULTS {
         let (found, told, _) = fate(payload);
         assert_eq!(found.as_deref(), Some(code), "{payload}: {told}");
         assert!(
             told.contains(reason),
             "{payload}: {told:?} does not say {reason:?}"
         );
-    };
-    check("trap", "trap", "unreachable");
-    check("loop", "deadline", "interrupt");
-    check("hoard", "memory", "");
-    check("stack", "stack", "call stack exhausted");
-    check("flood", "output", "too much data");
-    check("lookup", "trap", "lookup 0 is not declared");
-    check("short", "bad_answer", "message 0 has no outcome");
-    check("twice", "bad_answer", "message 0 has two outcomes");
-    check("two rejections", "bad_answer", "two outcomes");
-    check("bad code", "bad_answer", "no code 9");
-    check("bad target", "bad_answer", "no target 9");
-    check("bad source", "bad_answer", "message 1000000 of 1");
-    check("no source", "bad_answer", "1 rows with 0 sources");
-    check("bad lengths", "bad_answer", "do not fit their bytes");
-    check("negative length", "bad_answer", "do not fit their bytes");
-    check("arity", "bad_row", "2 cells, not 3");
-    check("empty row", "bad_row", "no count");
-    check("cut row", "bad_row", "ends before column `number`");
-    check("long cell", "bad_row", "ends within column `id`");
-    check("odd length", "bad_row", "`id` has a length of -256");
-    check("width", "bad_row", "`number`: 3 bytes that are no int");
-    check("utf8", "bad_row", "`note`: 1 bytes that are no text");
-    check("null key", "bad_key", "`id` is of the key and has no value");
-    check("empty key", "bad_key", "is empty");
-    check("long key", "bad_key", "65536 bytes");
-    check("large row", "row_too_large", "more than 1048576");
-    check("same key", "duplicate_row", "");
-    check("good and bad", "bad_row", "`number`");
-    check("reject", "odd", "éé");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod dead_letters;
 mod demo;
 mod documents;
 mod end_to_end;
+mod faults;
 mod finding;
 mod golden;
 mod kafka;

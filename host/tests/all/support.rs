@@ -1,5 +1,7 @@
 //! What several tests need.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,38 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(PAUSE);
     }
+}
+
+/// A line for the table of docs/reliability.md: what came of a fault, row by row. Written where the
+/// variable `FAULTS_REPORT` says, if it does.
+pub(crate) fn measured(row: u8, fault: &str, injected: usize, verdict: Verdict, measured: &str) {
+    let Some(path) = std::env::var_os("FAULTS_REPORT") else {
+        return;
+    };
+    let Verdict {
+        lost,
+        extra,
+        wrong,
+        stale,
+    } = verdict;
+    let line = serde_json::json!({ "row": row, "fault": fault, "injected": injected, "lost": lost,
+        "extra": extra, "wrong": wrong, "stale": stale, "measured": measured });
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+    written.expect("the report can be written");
+}
+
+/// How what stands in the tables and letters differs from what must.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Rows and letters that are missing.
+    pub(crate) lost: usize,
+    /// Those that no message asks for.
+    pub(crate) extra: usize,
+    /// Those with other contents.
+    pub(crate) wrong: usize,
+    /// Rows of an older message than the last.
+    pub(crate) stale: usize,
 }
 
 /// Sends a signal by its name, as `kill` knows it.

@@ -103,7 +103,7 @@ fn answer(message: u32, payload: &str, outcome: &mut Outcome) {
         )),
         "flood" => outcome.rejected.push(reject(0, &"x".repeat(8 << 20))),
         "log bomb" => {
-            (0..2_000).for_each(|_| write(Level::Info, &"\u{7}".repeat(20_000)));
+            log_bomb();
             push(outcome, 0, message, &[Some(name), Some(number), None]);
         }
         "short" => {}
@@ -186,8 +186,46 @@ fn answer_with_rows(message: u32, payload: &str, outcome: &mut Outcome) {
             let place = &message.to_be_bytes()[..];
             push(outcome, 0, message, &[Some(name), Some(place), None]);
         }
-        _ => push(outcome, 0, message, &[Some(name), Some(number), None]),
+        _ => {
+            let loud = payload.strip_prefix("log ");
+            if loud.is_some() {
+                log_bomb();
+            }
+            let payload = loud.unwrap_or(payload);
+            match payload.strip_prefix("set ") {
+                Some(rest) => set(message, payload, rest, outcome),
+                None => push(outcome, 0, message, &[Some(name), Some(number), None]),
+            }
+        }
     }
+}
+
+/// `set KEY NUMBER` is a row of that key, over which later messages may write, and one of its own.
+fn set(message: u32, payload: &str, rest: &str, outcome: &mut Outcome) {
+    let cells = rest.split_once(' ');
+    let cells = cells.and_then(|(key, number)| Some((key, number.parse::<i32>().ok()?)));
+    let Some((key, number)) = cells else {
+        let reason = "no number".to_owned();
+        outcome.rejected.push(Rejection {
+            message,
+            code: 0,
+            reason,
+        });
+        return;
+    };
+    let number = number.to_be_bytes();
+    push(
+        outcome,
+        0,
+        message,
+        &[Some(key.as_bytes()), Some(&number), None],
+    );
+    push(
+        outcome,
+        1,
+        message,
+        &[Some(payload.as_bytes()), Some(&number)],
+    );
 }
 
 fn rows(target: u16) -> Rows {
@@ -228,6 +266,10 @@ fn spin() {
     while black_box(turns) != u64::MAX {
         turns += 1;
     }
+}
+
+fn log_bomb() {
+    (0..2_000).for_each(|_| write(Level::Info, &"\u{7}".repeat(20_000)));
 }
 
 fn hoard() {
