@@ -6,6 +6,7 @@
 
 mod bindings;
 mod cache;
+mod calls;
 mod card;
 mod convert;
 mod decode;
@@ -23,7 +24,7 @@ mod shape;
 mod wasi;
 mod wrap;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -49,6 +50,7 @@ use live::Live;
 use pack::Pack;
 use shape::Shape;
 
+pub use calls::Calls;
 pub use card::Card;
 pub use description::{Description, Field};
 pub use error::Error;
@@ -181,7 +183,7 @@ impl Plugin {
             decoder: Decoder::new(&description.fields),
             pack: Pack::new(description),
             live: None,
-            traps: BTreeMap::new(),
+            calls: Calls::default(),
         };
         instance.revive()?;
         Ok(instance)
@@ -226,8 +228,7 @@ pub struct Instance {
     pack: Pack,
     /// `None` after a failed call: what is left of the guest's memory cannot be trusted.
     live: Option<Live>,
-    /// How many calls have failed since they were last told, by kind.
-    traps: BTreeMap<&'static str, usize>,
+    calls: Calls,
 }
 
 /// A batch on its way through an instance.
@@ -265,10 +266,9 @@ impl Instance {
         })
     }
 
-    /// How many calls have failed since this was asked before, by kind: `trap`, `deadline`, `memory`,
-    /// `stack`, `output` or `bad_answer`.
-    pub fn take_traps(&mut self) -> BTreeMap<&'static str, usize> {
-        std::mem::take(&mut self.traps)
+    /// How calls went since this was asked before.
+    pub fn take_calls(&mut self) -> Calls {
+        std::mem::take(&mut self.calls)
     }
 
     /// The guest's memory, in bytes; 0 after a failed call, until the next.
@@ -339,7 +339,7 @@ impl<G: Guest> Turn<'_, G> {
                 if !failpoint::has_bug("bug-reuse-instance") {
                     self.instance.live = None;
                 }
-                *self.instance.traps.entry(fault.code).or_default() += 1;
+                *self.instance.calls.failed.entry(fault.code).or_default() += 1;
                 let since = *self.failing_since.get_or_insert_with(Instant::now);
                 let limit = self.instance.plugin.0.config.limits.isolation_max;
                 if since.elapsed() > limit {
@@ -364,13 +364,17 @@ impl<G: Guest> Turn<'_, G> {
             shapes,
             pack,
             live,
+            calls,
             ..
         } = &mut *self.instance;
         let limits = &plugin.0.config.limits;
         let live = live.as_mut().expect("it was revived just now");
         let fields = pack.fields(range);
         let messages = pack.messages(self.batch.topic(), &fields, range);
-        let outcome = match (self.guest)(live, messages, limits.call(range.len())) {
+        let called = Instant::now();
+        let answered = (self.guest)(live, messages, limits.call(range.len()));
+        calls.took.push(called.elapsed());
+        let outcome = match answered {
             Ok(outcome) => outcome,
             Err(fault) => return Ok(Err(fault)),
         };

@@ -197,7 +197,7 @@ impl Worker {
         self.released.clear();
         let started = Instant::now();
         let transformed = Arc::new(self.transform(batch)?);
-        let traps = self.rooms.plugin.take_traps();
+        let calls = self.rooms.plugin.take_calls();
         let applied = started.elapsed();
         let Some(outcome) = self.write(&transformed)? else {
             return Ok(Carried::Unfinished);
@@ -205,7 +205,7 @@ impl Worker {
         let phases = [collected, applied, started.elapsed() - applied];
         let targets = &self.rooms.targets;
         let mut done = Done::of(&transformed, &outcome.rejected, targets, began, phases);
-        done.traps = traps;
+        done.calls = calls;
         if !self.config.keeps_letters {
             done.keep_no_letters();
         }
@@ -228,7 +228,6 @@ impl Worker {
         self.stalls.waits(&self.reports, "breaker", &opened);
         while !self.control.is_stopping() {
             self.commit()?;
-            self.reports.stand(&*self.rooms.source, &self.rooms.plugin);
             self.pause(SERVE_MAX)?;
         }
         Ok(Ended::Drained)
@@ -306,6 +305,7 @@ impl Worker {
             }
             self.note(change);
         }
+        self.reports.stand(&*self.rooms.source, &self.rooms.plugin);
         Ok(())
     }
 

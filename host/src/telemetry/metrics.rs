@@ -59,6 +59,8 @@ const BATCHES: Name = name("sluice_batches_total", "", "Durable batches");
 #[rustfmt::skip]
 const PHASES: Name = name("sluice_batch_duration_seconds", "phase", "Time a batch spent in `fetch`, `transform`, `write` and `checkpoint`");
 #[rustfmt::skip]
+const CALLS: Name = name("sluice_plugin_call_duration_seconds", "", "Time of a call of the plugin; more than one a batch only in a search for messages it fails on");
+#[rustfmt::skip]
 const TRAPS: Name = name("sluice_plugin_traps_total", "kind", "Calls of the plugin that failed, those of the search for the messages to blame included");
 #[rustfmt::skip]
 const MEMORY: Name = name("sluice_plugin_memory_bytes", "worker", "Memory of the plugin's instance");
@@ -80,9 +82,9 @@ const HELD_UP: Name = name("sluice_backpressure_seconds_total", "room", "Time th
 const READY: Name = name("sluice_ready", "", "1 if `/readyz` says so, otherwise 0");
 
 /// All metrics there are, in the order in which they are told.
-pub const ALL: [Name; 22] = [
+pub const ALL: [Name; 23] = [
     BUILD, PLUGIN, LOOKUP, CONSUMED, WRITTEN, FILTERED, LETTERS, PENDING, GAP, ROWS, BATCHES,
-    PHASES, TRAPS, MEMORY, LAG, COMMITTED, AGE, IN_FLIGHT, RETRIES, WAITING, HELD_UP, READY,
+    PHASES, CALLS, TRAPS, MEMORY, LAG, COMMITTED, AGE, IN_FLIGHT, RETRIES, WAITING, HELD_UP, READY,
 ];
 
 /// The content type of [`Metrics::text`].
@@ -119,6 +121,7 @@ pub(super) struct Metrics {
     retries: Family<Labels, Counter>,
     waiting: Family<Labels, Gauge>,
     held_up: Family<Labels, Counter<f64, AtomicU64>>,
+    calls: Histogram,
     traps: Family<Labels, Counter>,
     memory: Family<Labels, Gauge>,
     pub(super) ready: Gauge,
@@ -173,6 +176,7 @@ impl Metrics {
             rows: listed(to, ROWS, Family::default()),
             batches: listed(to, BATCHES, Counter::default()),
             phases: listed(to, PHASES, histograms),
+            calls: listed(to, CALLS, Histogram::new(SECONDS)),
             traps: listed(to, TRAPS, Family::default()),
             memory: listed(to, MEMORY, Family::default()),
             lag: listed(to, LAG, Family::default()),
@@ -226,8 +230,11 @@ impl Metrics {
             let labels = vec![("stage", (*stage).to_owned()), ("code", code.to_string())];
             count(&self.letters, labels, *messages);
         }
-        for (kind, calls) in &done.traps {
+        for (kind, calls) in &done.calls.failed {
             count(&self.traps, vec![("kind", (*kind).to_owned())], *calls);
+        }
+        for time in &done.calls.took {
+            self.calls.observe(time.as_secs_f64());
         }
         for (phase, time) in PHASE_NAMES.into_iter().zip(done.phases) {
             let labels = vec![("phase", phase.to_owned())];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::Span;
-use crate::plugin::Instance;
+use crate::plugin::{Calls, Instance};
 use crate::row::{Rejected, Stage, Target, Transformed};
 use crate::source::{Source, Standing};
 
@@ -121,8 +121,8 @@ pub struct Done {
     pub filtered: BTreeMap<Arc<str>, usize>,
     /// How many messages became dead letters, by stage and code.
     pub letters: BTreeMap<(&'static str, Arc<str>), usize>,
-    /// How many calls of the plugin failed, by kind.
-    pub traps: BTreeMap<&'static str, usize>,
+    /// How the plugin was called.
+    pub calls: Calls,
     /// When its first message was taken.
     pub began: Instant,
     /// How long collecting, transforming, writing and committing took.
@@ -150,7 +150,7 @@ impl Done {
             rows: BTreeMap::new(),
             filtered: BTreeMap::new(),
             letters: BTreeMap::new(),
-            traps: BTreeMap::new(),
+            calls: Calls::default(),
             began,
             phases: [fetch, transform, write, Duration::ZERO],
         };

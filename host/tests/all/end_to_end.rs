@@ -82,7 +82,8 @@ fn readiness_follows_the_database() {
     forwarder.cut();
     let address = free_address();
     let variables = [("SLUICE_ADMIN__ADDRESS", &*address)];
-    let mut child = world.start_at(&forwarder.address(), &[], &variables);
+    // With two workers, a late rebalance would have some messages done twice.
+    let mut child = world.start_at(&forwarder.address(), &["--workers", "1"], &variables);
     let scrape = || Scrape::parse(&get(&address, "/metrics").1);
     let is_away = || {
         let (status, reasons) = get(&address, "/readyz");
@@ -99,6 +100,10 @@ fn readiness_follows_the_database() {
     wait_until("the reason", is_away);
     let waiting = r#"sluice_waiting_workers{room="sink"}"#;
     wait_until("its metric", || scrape().value(waiting) > Some(0.0));
+    // What nobody works off is told meanwhile, too.
+    wait_until("the lag", || {
+        scrape().sum("sluice_consumer_lag_messages") > 0.0
+    });
     assert_eq!(get(&address, "/livez").0, 200);
     forwarder.mend();
     wait_until("all messages", || child.messages() == MESSAGES);

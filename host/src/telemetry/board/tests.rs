@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::message::Span;
+use crate::plugin::Calls;
 
 fn board(workers: usize) -> Board {
     let board = Board::new(About {
@@ -38,7 +39,10 @@ fn done(end: i64) -> Report {
         rows: [("plays".into(), 8)].into(),
         filtered: [("unknown".into(), 3)].into(),
         letters: [(("decode", "bad_json".into()), 1)].into(),
-        traps: [("deadline", 3)].into(),
+        calls: Calls {
+            took: vec![Duration::from_millis(2); 4],
+            failed: [("deadline", 3)].into(),
+        },
         began: Instant::now(),
         phases: [1, 2, 3, 4].map(Duration::from_millis),
     })
@@ -119,6 +123,8 @@ fn every_report_has_its_metric() {
     says(r#"sluice_messages_dead_lettered_total{stage="decode",code="bad_json"} 1"#);
     says("sluice_conservation_gap 0");
     says("sluice_batches_total 1");
+    says("sluice_plugin_call_duration_seconds_sum 0.008");
+    says("sluice_plugin_call_duration_seconds_count 4");
     says(r#"sluice_plugin_traps_total{kind="deadline"} 3"#);
     says(r#"sluice_batch_duration_seconds_sum{phase="checkpoint"} 0.004"#);
     board.observe(&Report::Retries { code: "overloaded" });
