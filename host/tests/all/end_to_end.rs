@@ -219,6 +219,28 @@ fn an_outage_longer_than_the_poll_interval_costs_no_membership() {
 }
 
 #[test]
+fn a_store_that_refuses_some_writes_is_not_stormed() {
+    let world = World::new("busy");
+    let forwarder = Forwarder::to(&cassandra());
+    let mut child = world.start_at(&forwarder.address(), &["--workers", "1"], &SMALL_BATCH);
+    world.send((0..200).map(play));
+    wait_until("a start", || child.messages() == 200);
+    let (before, _) = forwarder.writes();
+    forwarder.refuse(3);
+    world.send((200..2_000).map(play));
+    wait_until("all of them", || child.messages() == 2_000);
+    let (writes, refused) = forwarder.writes();
+    let needed = writes - before - refused;
+    assert!(refused * 5 > needed, "{refused} of {writes} were refused");
+    assert!(
+        writes - before <= 2 * needed,
+        "{writes} writes for {needed}"
+    );
+    assert_eq!(child.stop(), Some(0));
+    assert_eq!(world.rows(), world::expected(0..2_000));
+}
+
+#[test]
 fn two_processes_of_a_group_lose_nothing_and_repeat_nothing() {
     let world = World::new("shared");
     let part = MESSAGES / 4;

@@ -9,11 +9,19 @@ use tokio::task::JoinSet;
 use super::plan::{Plan, Unit};
 use super::session::{self, Failure};
 use super::statement::{Statement, Values};
-use super::window::{UNIT_WEIGHT, Window};
+use super::window::{End, UNIT_WEIGHT, Window};
 use super::{Config, Consistency};
 use crate::failpoint;
 use crate::row::{Key, Target, Transformed};
 use crate::sink::{Error, Refused, schema};
+
+/// The codes of a store that has more than it can do.
+const OVERWHELMED: [&str; 4] = [
+    "overloaded",
+    "write_timeout",
+    "client_timeout",
+    "rate_limited",
+];
 
 /// Up to how many nodes rows of several partitions travel together: they meet on few replicas.
 const LONE_TOGETHER_NODES_MAX: usize = 3;
@@ -152,8 +160,8 @@ impl Writer {
         }
     }
 
-    /// Writes the units that are not done, as many at a time as the window takes. After the first
-    /// error none is started; those in flight are waited for, so that none is left behind.
+    /// Writes the units that are not done, each once, as many at a time as the window takes. When more
+    /// fail than are taken none is started; those in flight are waited for, so that none is left behind.
     async fn write_units(&mut self, current: &mut Current) -> Result<(), Error> {
         let prepared = self
             .prepared
@@ -170,16 +178,17 @@ impl Writer {
             .collect::<Vec<_>>()
             .into_iter()
             .peekable();
-        let (mut in_flight, mut failed) = (0, None);
+        let (mut taken, mut failures, mut failed) = (0, 0, None);
         let mut attempts = JoinSet::new();
         loop {
-            while failed.is_none()
+            while failures <= taken
+                && is_passing(&failed)
                 && let Some(&index) = pending.peek()
                 && let weight = weight(&current.plan.units[index])
-                && self.window.has_room(in_flight, weight)
+                && self.window.has_room(weight)
             {
                 pending.next();
-                in_flight += weight;
+                self.window.start(weight);
                 let rows = current.plan.units[index].rows;
                 let attempt = Attempt {
                     config: self.config.clone(),
@@ -196,19 +205,19 @@ impl Writer {
             };
             let (index, outcome) = ended.expect("no attempt is aborted, and none panics");
             let weight = weight(&current.plan.units[index]);
-            in_flight -= weight;
+            self.window.end(weight, end(&outcome));
             match outcome {
                 Ok(refused) => {
                     failpoint::reach("writing");
                     current.is_done[index] = true;
                     current.refused.extend(refused);
-                    self.window.acknowledge(weight);
+                    taken += 1;
                 }
                 Err(error) => {
-                    if is_overwhelmed(&error) && failed.is_none() {
-                        self.window.halve();
+                    failures += 1;
+                    if is_passing(&failed) {
+                        failed = Some(error);
                     }
-                    failed.get_or_insert(error);
                 }
             }
         }
@@ -224,16 +233,16 @@ fn weight(unit: &Unit) -> usize {
     }
 }
 
-fn is_overwhelmed(error: &Error) -> bool {
-    match error {
-        Error::Unavailable { code, .. } => [
-            "overloaded",
-            "write_timeout",
-            "client_timeout",
-            "rate_limited",
-        ]
-        .contains(code),
-        Error::Schema(_) | Error::Refused { .. } => false,
+/// Whether waiting may mend what failed, if something did.
+fn is_passing(failed: &Option<Error>) -> bool {
+    failed.as_ref().is_none_or(Error::is_transient)
+}
+
+fn end(outcome: &Result<Vec<Refused>, Error>) -> End {
+    match outcome {
+        Ok(_) => End::Taken,
+        Err(Error::Unavailable { code, .. }) if OVERWHELMED.contains(code) => End::Overwhelmed,
+        Err(_) => End::Failed,
     }
 }
 
