@@ -1,6 +1,7 @@
 //! The admin address of a running host, asked by a small client of our own.
 
 mod exposition;
+mod grafana;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
