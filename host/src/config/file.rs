@@ -25,7 +25,7 @@ pub struct File {
     #[schemars(extend("x-reads" = "name"))]
     pub name: String,
     /// The topic it reads.
-    #[schemars(extend("x-reads" = "name"))]
+    #[schemars(extend("x-reads" = "topic"))]
     pub topic: String,
     /// Where its tables' schema is; `schema.cql` beside this file, if not given.
     #[schemars(extend("x-reads" = "path"))]

@@ -17,7 +17,12 @@ pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
         "address or off" => address(text, 0),
         "consistency" => text.parse::<Consistency>().map(drop),
         "value" => produce::Value::try_from(text.to_owned()).map(drop),
-        "name" if text.trim().is_empty() => Err("there is nothing in it: say a name".to_owned()),
+        "name" | "topic" if text.trim().is_empty() => {
+            Err("there is nothing in it: say a name".to_owned())
+        }
+        "topic" if !is_topic(text) => Err(format!(
+            "`{text}` is no topic: at most {TOPIC_MAX} letters, digits, `.`, `_` and `-`"
+        )),
         "keyspace" => sink::schema::check_name("keyspace", text).map_err(|error| error.to_string()),
         "path" if text.is_empty() => Err("an empty path leads nowhere".to_owned()),
         // What it says is not shown: it may be the secret itself.
@@ -31,6 +36,15 @@ pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
 /// Whether a text says where a secret is, and is not the secret.
 pub(super) fn is_reference(text: &str) -> bool {
     Reference::try_from(serde_json::Value::from(text)).is_ok()
+}
+
+/// The longest name of a topic beside which one of dead letters, with `.dlq`, is not too long.
+const TOPIC_MAX: usize = 245;
+
+/// Whether Kafka takes it for a topic's name.
+fn is_topic(text: &str) -> bool {
+    let is_legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    text.len() <= TOPIC_MAX && !matches!(text, "." | "..") && text.chars().all(is_legal)
 }
 
 fn address(text: &str, port_min: u16) -> Result<(), String> {
@@ -86,6 +100,7 @@ mod tests {
             ("value", "1..10"),
             ("path", "a"),
             ("name", "a"),
+            ("topic", "a.b_c-1"),
             ("keyspace", "a_1"),
             ("secret", "env:A"),
             ("secret", "file:a"),
@@ -95,6 +110,8 @@ mod tests {
         }
         let bad = [
             ("name", " "),
+            ("topic", "a b"),
+            ("topic", ".."),
             ("keyspace", "a-b"),
             ("keyspace", ""),
             ("duration", "soon"),

@@ -15,8 +15,11 @@ use host::source::letters::{self, Store as _};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::letters::kept;
+use crate::support::measured;
 
 /// How long letters may take on a machine that is busy with other tests.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -202,6 +205,71 @@ fn check(brokers: &str, topic: &str) {
 fn letters_say_what_was_refused_and_why() {
     let broker = Broker::start("plays", 1).unwrap();
     check(&broker.brokers(), "plays");
+}
+
+/// Starts letters again whenever they could not be kept, until they are; how often that was.
+fn keep_at_last(letters: &mut Topic, batch: &Arc<Transformed>) -> usize {
+    let until = Instant::now() + WAIT_MAX;
+    let mut failures = 0;
+    loop {
+        match letters.poll(Duration::from_millis(100)) {
+            Some(Ok(())) => return failures,
+            Some(Err(_)) => {
+                failures += 1;
+                letters.start(batch, &batch.rejected);
+            }
+            None => {}
+        }
+        assert!(Instant::now() < until, "they are not kept");
+    }
+}
+
+/// Brokers that do not take letters: these are not taken for kept, and are, when that is mended.
+#[test]
+fn letters_wait_for_brokers_that_do_not_take_them() {
+    use RDKafkaRespErr as E;
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("plays.dlq", 1, 1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    let mut letters = Topic::open(&brokers, "plays", &BTreeMap::new(), origin()).unwrap();
+    let batch = batch();
+    keep(&mut letters, &batch);
+
+    cluster.broker_down(1).unwrap();
+    letters.start(&batch, &batch.rejected);
+    for _ in 0..10 {
+        let kept = letters.poll(Duration::from_millis(50));
+        assert!(!matches!(kept, Some(Ok(()))), "nobody has kept them");
+    }
+    cluster.broker_up(1).unwrap();
+    keep_at_last(&mut letters, &batch);
+
+    let errors = [
+        (E::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, 0),
+        (E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1),
+        (E::RD_KAFKA_RESP_ERR_INVALID_RECORD, 1),
+    ];
+    for (error, failures) in errors {
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        letters.start(&batch, &batch.rejected);
+        assert_eq!(keep_at_last(&mut letters, &batch), failures, "{error:?}");
+    }
+    let config = kafka::Config {
+        brokers,
+        topic: "plays.dlq".to_owned(),
+        group: "plays".to_owned(),
+        ..kafka::Config::default()
+    };
+    let text = kept(&mut letters::Topic::read(&config).unwrap());
+    let rounds = 2 + errors.len();
+    assert_eq!(
+        text.lines().count(),
+        rounds * batch.rejected.len(),
+        "{text}"
+    );
+    let fault = "dead letters' topic away, or refused";
+    let told = "waited, then all kept once";
+    measured(23, fault, rounds - 1, Default::default(), told);
 }
 
 #[test]

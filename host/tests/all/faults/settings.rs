@@ -36,6 +36,7 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("name = \"faults\"", "name \"faults\"", "1:6", "="),
     ("topic =", "name =", "2:1", "duplicate"),
     ("topic = \"faults\"", "topic = \"\"", "2:9", "nothing in it"),
+    ("topic = \"faults\"", "topic = \"a b\"", "2:9", "no topic"),
     ("topic = \"faults\"", "topic = [\"a\"]", "2:9", "string"),
     ("topic =", "colour =", "2:1", "colour"),
     ("topic =", "breaker = \"no\"\ntopic =", "2:11", "true or false"),
