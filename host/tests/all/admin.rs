@@ -24,14 +24,14 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
 }
 
 /// A host that runs until its standard input ends, or it is killed.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     input: Option<ChildStdin>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Running {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
