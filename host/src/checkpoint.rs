@@ -3,6 +3,7 @@
 //! It takes nothing but the sink's proof, so committing before writing does not compile, and it
 //! never moves backwards.
 
+pub mod cassandra;
 pub mod kafka;
 pub mod letters;
 pub mod memory;

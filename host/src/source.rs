@@ -200,6 +200,11 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is not known whether anything is kept of a group that has no commits.
+    #[error(
+        "{0}; where the group was must be known first: the rows of sluice.checkpoints may tell"
+    )]
+    Kept(String),
     /// The group cannot go back to where it was told to.
     #[error("nothing was changed: {0}")]
     Rewind(String),
@@ -227,6 +232,7 @@ impl Error {
             Self::Broker { .. }
             | Self::Refused { .. }
             | Self::NoTopic { .. }
+            | Self::Kept(_)
             | Self::Rewind(_)
             | Self::File { .. }
             | Self::Settings(_) => None,
@@ -236,7 +242,7 @@ impl Error {
     /// Whether waiting may mend it.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Broker { .. } | Self::NoTopic { .. } => true,
+            Self::Broker { .. } | Self::NoTopic { .. } | Self::Kept(_) => true,
             // Who was let in once may be let in again; who never was may only be early.
             Self::Refused { reason, .. } => !access::is_final(reason),
             Self::Gap { .. }

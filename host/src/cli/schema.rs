@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::exit;
+use super::run::assemble::sink::cassandra_config;
 use super::tables::{self, Kind, Place};
+use crate::checkpoint;
 use crate::config::{self, Found};
 use crate::sink;
 use crate::sink::schema::Schema;
@@ -98,6 +100,7 @@ fn in_cassandra(args: &Args, found: &Found, schema: &Schema) -> anyhow::Result<V
         for statement in schema.additions(keyspace, &reader.tables()?) {
             reader.execute(&statement)?;
         }
+        checkpoint::cassandra::apply(&cassandra_config(found)?)?;
     }
     Ok(schema.differences(&reader.tables()?))
 }

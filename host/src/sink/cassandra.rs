@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use reader::{Cluster, Reader};
+pub use session::{connect, failed};
 pub use tls::{Settings as TlsSettings, Tls};
 
 use super::schema::check_name;
@@ -113,7 +114,8 @@ impl Config {
         }
     }
 
-    fn store(&self) -> String {
+    /// Where the store is, for messages.
+    pub fn store(&self) -> String {
         format!("Cassandra at {}", self.contact_points.join(", "))
     }
 }

@@ -28,14 +28,16 @@ use secrecy::SecretString;
 
 pub use self::ask::{Asker, Cluster, committed, members, partitions, verify};
 use self::assignment::Watch;
-pub use self::commit::Committer;
+pub use self::commit::{Committer, News};
 use self::failure::Trouble;
+pub use self::group::Place;
 use self::group::{Consumer, Group};
-pub use self::meta::Meta;
+pub use self::meta::{Meta, Past};
 use self::native::Inbox;
 pub use self::reader::Reader;
 pub use self::rewind::{Again, Rewind, Step, go_back, rewind};
 pub use self::start::{Start, time};
+use crate::checkpoint::cassandra::Store;
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Standing, Taken};
 use crate::{access, checkpoint, failpoint};
@@ -91,15 +93,24 @@ pub struct Kafka {
     polled: Option<Instant>,
     settle_at: Instant,
     watch: Watch,
+    kept: Option<Kept>,
 }
 
-/// Subscribes to a topic, with the checkpoint that belongs to it. It does not wait for the brokers.
+/// Answers what is kept of the group's progress in a cluster of brokers, beside its commits.
+pub type Kept = Box<dyn Fn(&str) -> Result<Vec<Place>, String> + Send>;
+
+/// Subscribes to a topic, with the checkpoint that belongs to it, and the rows that it keeps. It does
+/// not wait for the brokers.
 ///
 /// # Errors
 /// When librdkafka refuses a setting.
-pub fn open(config: &Config) -> Result<(Kafka, checkpoint::kafka::Kafka), Error> {
-    let (source, committer) = join(config)?;
-    Ok((source, checkpoint::kafka::Kafka::new(committer)))
+pub fn open(
+    config: &Config,
+    rows: Option<Arc<Store>>,
+) -> Result<(Kafka, checkpoint::kafka::Kafka), Error> {
+    let (mut source, committer) = join(config)?;
+    source.kept = rows.clone().map(checkpoint::kafka::kept);
+    Ok((source, checkpoint::kafka::Kafka::new(committer, rows)))
 }
 
 /// Subscribes to a topic as one member of its group: where messages come from, and the way back for
@@ -138,6 +149,7 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         polled: None,
         settle_at: Instant::now(),
         watch: Watch::default(),
+        kept: None,
     };
     Ok((source, committer))
 }

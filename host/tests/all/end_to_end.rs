@@ -2,6 +2,7 @@
 //! it is killed, and when two of it share the work.
 #![cfg(feature = "servers")]
 
+mod checkpoints;
 mod child;
 mod forwarder;
 mod readiness;

@@ -124,7 +124,10 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         ends,
         partitions,
     } = match &args.source {
-        SourceKind::Kafka => stream::topic(kafka, args, stop, &board)?,
+        SourceKind::Kafka => {
+            let rows = sink::rows(args, &found, &kafka)?;
+            stream::topic(kafka, rows, args, (stop, &board))?
+        }
         SourceKind::File(path) => stream::file(path.clone(), topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;

@@ -29,7 +29,10 @@ pub(super) fn runtime() -> std::io::Result<Runtime> {
 }
 
 /// Connects.
-pub(super) async fn connect(config: &Config) -> Result<Session, Error> {
+///
+/// # Errors
+/// When no node answers, or none lets us in.
+pub async fn connect(config: &Config) -> Result<Session, Error> {
     if let Some(tls) = &config.tls {
         // What an earlier attempt was told is not why this one fails.
         tls.told.take();
@@ -98,6 +101,11 @@ fn is_login_refused(error: &(dyn StdError + 'static)) -> bool {
         cause = error.source();
     }
     false
+}
+
+/// What a failed request means where no row is to blame.
+pub fn failed(config: &Config, error: &ExecutionError) -> Error {
+    Failure::of(config, error).into_error(config)
 }
 
 /// What a failed request means.

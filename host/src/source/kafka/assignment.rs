@@ -63,7 +63,12 @@ impl Kafka {
             return Ok(());
         }
         self.settle_at = Instant::now() + SETTLE_AGAIN;
-        let settled = settle::settle(&consumer, &self.brokers, self.start, &pending);
+        let settled = settle::settle(
+            &consumer,
+            &self.brokers,
+            (self.start, self.kept.as_ref()),
+            &pending,
+        );
         let (ready, refused) = match settled {
             Ok(Settled::Ready(ready, refused)) => (ready, refused),
             Ok(Settled::Waiting) => return Ok(()),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::group::{self, Consumer};
+use super::group::{self, Consumer, Place};
+use super::native;
 use crate::message::{Span, WriteTime};
 
 /// How often offsets are committed.
@@ -22,6 +23,19 @@ pub struct Committer {
     consumer: Weak<Consumer>,
     sent: Instant,
     is_failing: bool,
+}
+
+/// What the broker has acknowledged.
+#[derive(Debug)]
+pub struct News {
+    /// The cluster's id.
+    pub cluster: String,
+    /// Who has committed: the member's id in the group.
+    pub member: String,
+    /// The last place of each partition.
+    pub acknowledged: Vec<Place>,
+    /// The places where this member began, in a generation that was new there.
+    pub begun: Vec<Place>,
 }
 
 impl Committer {
@@ -104,6 +118,27 @@ impl Committer {
         }
         self.sent = Instant::now();
         Ok(())
+    }
+
+    /// What the broker has acknowledged since this was last asked; `None` = nothing.
+    pub fn news(&self) -> Option<News> {
+        let consumer = self.consumer.upgrade()?;
+        let mut state = consumer.context().state();
+        if state.acknowledged.is_empty() && state.begun.is_empty() {
+            return None;
+        }
+        let (acknowledged, begun) = (
+            std::mem::take(&mut state.acknowledged),
+            std::mem::take(&mut state.begun),
+        );
+        drop(state);
+        Some(News {
+            // It came with the answer to the first question.
+            cluster: consumer.client().fetch_cluster_id(Duration::ZERO)?,
+            member: native::member(&consumer),
+            acknowledged: acknowledged.into_values().collect(),
+            begun: begun.into_values().collect(),
+        })
     }
 
     /// The offset that the broker has acknowledged for a partition of ours.

@@ -70,6 +70,7 @@ enum Kind {
     Broker,
     Refused,
     NoTopic,
+    Kept,
 }
 
 impl Trouble {
@@ -79,6 +80,7 @@ impl Trouble {
             Error::Broker { .. } => Kind::Broker,
             Error::Refused { .. } => Kind::Refused,
             Error::NoTopic { .. } => Kind::NoTopic,
+            Error::Kept(_) => Kind::Kept,
             Error::Gap { .. }
             | Error::MadeAnew { .. }
             | Error::Corrupt { .. }

@@ -53,6 +53,10 @@ pub(super) struct State {
     pub(super) generation: u32,
     /// Whether some broker was connected when librdkafka last counted.
     pub(super) is_connected: bool,
+    /// What the broker has acknowledged and nobody has asked for yet: the last of each partition.
+    pub(super) acknowledged: BTreeMap<i32, Place>,
+    /// Where we began with a partition, if it was in a generation that was new for it.
+    pub(super) begun: BTreeMap<i32, Place>,
     in_flight: Option<InFlight>,
 }
 
@@ -69,15 +73,18 @@ pub(super) struct Progress {
 
 struct InFlight {
     commit: native::Commit<Arc<Consumer>>,
-    offsets: Vec<(i32, i64)>,
+    places: Vec<Place>,
 }
 
 /// An offset of a partition, with what a commit of it tells.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) past: Past,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which partition.
+    pub partition: i32,
+    /// The next offset.
+    pub offset: i64,
+    /// What else a commit tells.
+    pub past: Past,
 }
 
 impl State {
@@ -99,11 +106,13 @@ impl State {
             .collect()
     }
 
-    fn acknowledge(&mut self, offsets: &[(i32, i64)]) {
-        for (partition, offset) in offsets {
-            if let Some(progress) = self.owned.get_mut(partition) {
-                progress.committed = progress.committed.max(Some(*offset));
+    /// Notes what the broker has acknowledged.
+    pub(super) fn acknowledge(&mut self, places: Vec<Place>) {
+        for place in places {
+            if let Some(progress) = self.owned.get_mut(&place.partition) {
+                progress.committed = progress.committed.max(Some(place.offset));
             }
+            self.acknowledged.insert(place.partition, place);
         }
     }
 }
@@ -142,8 +151,8 @@ impl Group {
             }
             let commit = native::Commit::send(consumer, &self.list(&due))?;
             failpoint::reach("committing");
-            let offsets = due.iter().map(|due| (due.partition, due.offset)).collect();
-            state.in_flight = Some(InFlight { commit, offsets });
+            let places = due;
+            state.in_flight = Some(InFlight { commit, places });
         }
         Ok(true)
     }
@@ -154,7 +163,7 @@ impl Group {
         let answer = state.in_flight.as_ref()?.commit.poll(wait)?;
         let in_flight = state.in_flight.take()?;
         if answer.is_ok() {
-            state.acknowledge(&in_flight.offsets);
+            state.acknowledge(in_flight.places);
         }
         Some(answer)
     }
@@ -182,7 +191,7 @@ impl Group {
             let answer = native::Commit::send(consumer, &list)
                 .and_then(|commit| commit.poll(wait).transpose());
             match answer {
-                Ok(Some(())) => return,
+                Ok(Some(())) => return self.state().acknowledge(due),
                 Err(error) if is_passing(error) && Instant::now() < deadline => {
                     thread::sleep(COMMIT_AGAIN);
                 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,14 +31,17 @@ pub struct Meta {
 
 /// What a commit tells of the rows before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Past {
+pub struct Past {
     /// The id of the topic whose offset it is: a topic that is made anew has another. None, if the
     /// brokers give none, or the commit is of a version that did not ask.
-    pub(super) topic: Option<Arc<str>>,
+    pub topic: Option<Arc<str>>,
     /// How many times the pipeline's rows were to be corrected by reading again.
-    pub(super) generation: u32,
+    pub generation: u32,
     /// The greatest write time; none, if none is known.
-    pub(super) write_time: Option<WriteTime>,
+    pub write_time: Option<WriteTime>,
+    /// What makes rows about this progress newer than all of before the group last went back, in
+    /// microseconds since 1970: those are written at this time and the offset. None, if not chosen yet.
+    pub epoch: Option<i64>,
 }
 
 /// Which code made the rows before a commit, as its metadata tells.
@@ -79,6 +83,21 @@ impl Past {
         }
     }
 
+    /// In a new epoch, which is later than all rows before it, up to that of an offset.
+    pub(super) fn in_new_epoch(self, next: i64) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_micros());
+        let before = self.epoch.map_or(0, |epoch| epoch.saturating_add(next));
+        Self {
+            epoch: Some(
+                i64::try_from(now)
+                    .unwrap_or(0)
+                    .max(before.saturating_add(1)),
+            ),
+            ..self
+        }
+    }
+
     /// Whether its offset is of another topic than the one of this id. Without ids nobody can tell.
     pub(super) fn is_of_other(&self, topic: Option<&str>) -> bool {
         let both = self.topic.as_deref().zip(topic);
@@ -100,6 +119,8 @@ struct Written {
     generation: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     w: Option<WriteTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<i64>,
     #[serde(default)]
     plugin: String,
     #[serde(default)]
@@ -113,6 +134,7 @@ pub(super) fn write(meta: &Meta, past: &Past) -> String {
         topic: past.topic.as_deref().map(str::to_owned),
         generation: past.generation,
         w: past.write_time,
+        epoch: past.epoch,
         plugin: meta.plugin.clone(),
         lookups: meta.lookups.clone(),
     };
@@ -125,22 +147,16 @@ pub(super) fn size_max(meta: &Meta) -> usize {
         topic: Some("A".repeat(TOPIC_ID_LENGTH).into()),
         generation: u32::MAX,
         write_time: Some(WriteTime::MAX),
+        epoch: Some(i64::MAX),
     };
     write(meta, &longest).len()
 }
 
-/// The metadata of a commit that takes a group back in a topic, into a new generation, in which no code
-/// has made rows yet.
-pub(super) fn rewound(
-    bytes: &[u8],
-    topic: Option<&str>,
-    generation: u32,
-) -> Result<String, String> {
-    let past = Past {
-        topic: topic.map(Arc::from),
-        ..read(bytes)?
-    };
-    Ok(write(&Meta::default(), &past.in_generation(generation)))
+/// The metadata of a commit that takes a group back from an offset, into a new generation, in which no
+/// code has made rows yet.
+pub(super) fn rewound(past: &Past, offset: i64, generation: u32) -> String {
+    let past = past.clone().in_new_epoch(offset);
+    write(&Meta::default(), &past.in_generation(generation))
 }
 
 /// Reads back what was written before, or says why it cannot. Empty metadata is what Kafka's own
@@ -151,6 +167,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Past, String> {
         topic: written.topic.map(Arc::from),
         generation: written.generation,
         write_time: written.w,
+        epoch: written.epoch,
     })
 }
 
@@ -189,8 +206,12 @@ mod tests {
             topic: Some("an id".into()),
             generation,
             write_time,
+            epoch: Some(FUTURE),
         }
     }
+
+    /// An epoch that is not now.
+    const FUTURE: i64 = 99_000_000_000_000_000;
 
     #[test]
     fn what_was_written_before_comes_back() {
@@ -203,13 +224,16 @@ mod tests {
     #[test]
     fn a_new_generation_is_later_and_has_no_code_yet() {
         for (write_time, expected) in [(None, Some(1_000)), (Some(7), Some(1_007))] {
-            let before = write(&meta(), &past(3, write_time));
-            let after = rewound(before.as_bytes(), Some("an id"), 5);
-            assert_eq!(after, Ok(write(&Meta::default(), &past(5, expected))));
+            let after = rewound(&past(3, write_time), 30, 5);
+            let mut found = read(after.as_bytes()).unwrap();
+            assert!(found.epoch.take() > Some(FUTURE + 30), "{after}");
+            found.epoch = Some(FUTURE);
+            assert_eq!(found, past(5, expected));
+            assert_eq!(code(after.as_bytes(), &meta()), Code::Unknown);
         }
-        let unknown = rewound(b"", Some("an id"), 1).unwrap();
-        assert_eq!(read(unknown.as_bytes()), Ok(past(1, Some(1_000))));
-        assert!(rewound(b"AAAAAA==", None, 1).is_err());
+        let found = read(rewound(&Past::default(), 30, 1).as_bytes()).unwrap();
+        assert_eq!((found.generation, found.write_time), (1, Some(1_000)));
+        assert!(found.epoch < Some(FUTURE), "it is now");
     }
 
     #[test]

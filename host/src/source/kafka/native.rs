@@ -246,6 +246,23 @@ impl<'a> Received<'a> {
     }
 }
 
+/// Our id among the group's members.
+pub(super) fn member(consumer: &Consumer) -> String {
+    // SAFETY: the client is alive. The text is ours until it is given back; null = no member yet.
+    unsafe {
+        let client = consumer.client().native_ptr();
+        let text = rd::rd_kafka_memberid(client);
+        if text.is_null() {
+            return String::new();
+        }
+        let member = std::ffi::CStr::from_ptr(text)
+            .to_string_lossy()
+            .into_owned();
+        rd::rd_kafka_mem_free(client, text.cast());
+        member
+    }
+}
+
 /// # Safety
 /// `start` is null, or `length` bytes are readable there for `'a`.
 unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {

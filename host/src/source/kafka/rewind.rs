@@ -9,6 +9,7 @@ use std::time::Instant;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{Asker, CALL_MAX};
+use super::meta::Past;
 use super::start::ASK_WAIT_MAX;
 use super::{Config, group, meta, native, settle};
 use crate::source::Error;
@@ -41,7 +42,9 @@ pub struct Step {
     pub is_made_anew: bool,
     /// Whether write times go on from the last one; not so where another tool has moved the group.
     pub knows_write_time: bool,
-    metadata: String,
+    /// The offset committed, and what its commit tells; but of the topic that is there now.
+    committed: i64,
+    past: Past,
 }
 
 /// A group's way back, in all its partitions.
@@ -75,7 +78,11 @@ pub fn go_back(config: &Config, again: &Again, rewind: &Rewind) -> Result<(), Er
         return Err(Error::Rewind(reason));
     }
     let steps = rewind.steps.iter();
-    let each = steps.map(|step| (step.partition, step.from, step.metadata.clone()));
+    let next = rewind.generation + 1;
+    let each = steps.map(|step| {
+        let metadata = meta::rewound(&step.past, step.committed, next);
+        (step.partition, step.from, metadata)
+    });
     let list = group::list(&config.topic, each);
     let answer = native::Commit::send(&asker.client, &list).and_then(|commit| {
         let timed_out = Err(RDKafkaErrorCode::OperationTimedOut);
@@ -129,7 +136,7 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
         let unreadable = |reason| Error::Metadata { partition, reason };
         let past = meta::read(&metadata).map_err(unreadable)?;
         let is_made_anew = past.is_of_other(id.as_deref());
-        let rewound = meta::rewound(&metadata, id.as_deref(), generation + 1);
+        let topic = id.clone();
         stands.push(Stand {
             partition,
             low,
@@ -144,7 +151,8 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
             is_made_anew,
             since: found.get(&partition).copied(),
             knows_write_time: offset.is_none() || !metadata.is_empty(),
-            metadata: rewound.map_err(unreadable)?,
+            committed: offset.unwrap_or(0),
+            past: Past { topic, ..past },
         });
     }
     match steps(stands, again) {
@@ -168,7 +176,8 @@ struct Stand {
     /// The first offset of the time asked for, or later.
     since: Option<i64>,
     knows_write_time: bool,
-    metadata: String,
+    committed: i64,
+    past: Past,
 }
 
 /// Each partition's way back, or all that is in the way.
@@ -193,7 +202,8 @@ fn steps(stands: Vec<Stand>, again: &Again) -> Result<Vec<Step>, Vec<String>> {
                 messages: (reached(&stand) - from.max(stand.low)).max(0),
                 is_made_anew: stand.is_made_anew,
                 knows_write_time: stand.knows_write_time,
-                metadata: stand.metadata,
+                committed: stand.committed,
+                past: stand.past,
             }),
             Err(fault) => faults.push(fault),
         }
@@ -262,7 +272,8 @@ mod tests {
             since,
             is_made_anew: false,
             knows_write_time: true,
-            metadata: String::new(),
+            committed: next,
+            past: Past::default(),
         };
         steps(vec![stand], again)
             .map(|mut steps| steps.remove(0))

@@ -9,8 +9,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::group::{Consumer, Place};
 use super::meta::{self, Code, Meta, Past};
-use super::native;
 use super::start::{ASK_WAIT_MAX, Commit, Start, Topic};
+use super::{Kept, native};
 use crate::source::Error;
 
 /// What becomes of partitions that were assigned.
@@ -27,7 +27,7 @@ pub(super) enum Settled {
 pub(super) fn settle(
     consumer: &Consumer,
     brokers: &str,
-    start: Option<Start>,
+    (start, kept): (Option<Start>, Option<&Kept>),
     pending: &BTreeSet<i32>,
 ) -> Result<Settled, Error> {
     let topic = Topic {
@@ -41,25 +41,72 @@ pub(super) fn settle(
     let fresh = Past {
         topic: id,
         generation: generation(&commits),
-        write_time: None,
-    };
+        ..Past::default()
+    }
+    .in_new_epoch(0);
     if commits.iter().all(|(_, offset, _)| offset.is_none()) {
         let first = partitions.first();
         if !first.is_some_and(|first| pending.contains(first)) {
             return Ok(Settled::Waiting);
         }
-        let starts = topic.resolve(start.unwrap_or_default(), &partitions)?;
-        let mut places = begin(starts, |_| fresh.clone());
-        commit(consumer, &topic, &places)?;
+        let rows = kept.map_or_else(|| Ok(Vec::new()), |kept| ask(&topic, kept))?;
+        let (mut places, mut refused) = if rows.is_empty() {
+            let starts = topic.resolve(start.unwrap_or_default(), &partitions)?;
+            let places = begin(starts, |_| fresh.clone());
+            commit(consumer, &topic, &places)?;
+            (places, Vec::new())
+        } else {
+            let commits = commits_of(rows, &partitions);
+            let fresh = Past {
+                // Nobody knows who has written since the rows were kept.
+                generation: generation(&commits) + 1,
+                ..fresh
+            };
+            go_on(consumer, &topic, start, &fresh, commits)?
+        };
         places.retain(|place| pending.contains(&place.partition));
-        return Ok(Settled::Ready(places, Vec::new()));
+        refused.retain(|error| error.partition().is_none_or(|of| pending.contains(&of)));
+        return Ok(Settled::Ready(places, refused));
     }
     commits.retain(|(partition, ..)| pending.contains(partition));
     let fresh = Past {
         generation: ours(&commits, &consumer.context().meta, fresh.generation),
         ..fresh
     };
-    go_on(consumer, &topic, start, &fresh, commits)
+    let (ready, refused) = go_on(consumer, &topic, start, &fresh, commits)?;
+    Ok(Settled::Ready(ready, refused))
+}
+
+/// What is kept of the group beside its commits.
+fn ask<C: ConsumerContext>(topic: &Topic<'_, C>, kept: &Kept) -> Result<Vec<Place>, Error> {
+    let Some(cluster) = topic.client.client().fetch_cluster_id(topic.wait) else {
+        return Ok(Vec::new());
+    };
+    let rows = kept(&cluster).map_err(Error::Kept)?;
+    if !rows.is_empty() {
+        let partitions = rows.len();
+        tracing::warn!(
+            topic = topic.topic,
+            partitions,
+            "Kafka has no offsets of the group any more: it goes on from sluice.checkpoints"
+        );
+    }
+    Ok(rows)
+}
+
+/// What is kept, as the commits that are gone.
+fn commits_of(rows: Vec<Place>, partitions: &[i32]) -> Vec<Commit> {
+    let rows: BTreeMap<i32, Place> = rows.into_iter().map(|row| (row.partition, row)).collect();
+    let commits = partitions
+        .iter()
+        .map(|partition| match rows.get(partition) {
+            Some(row) => {
+                let metadata = meta::write(&Meta::default(), &row.past);
+                (*partition, Some(row.offset), metadata.into_bytes())
+            }
+            None => (*partition, None, Vec::new()),
+        });
+    commits.collect()
 }
 
 /// Where partitions of a group go on that has worked before.
@@ -69,7 +116,7 @@ fn go_on(
     start: Option<Start>,
     fresh: &Past,
     commits: Vec<Commit>,
-) -> Result<Settled, Error> {
+) -> Result<(Vec<Place>, Vec<Error>), Error> {
     let (mut ready, mut refused) = (Vec::new(), Vec::new());
     let (mut new, mut others) = (BTreeMap::new(), BTreeMap::new());
     let mut begun = Vec::new();
@@ -89,6 +136,7 @@ fn go_on(
                     && meta::code(&metadata, &consumer.context().meta) == Code::Ours;
                 let past = Past {
                     topic: fresh.topic.clone(),
+                    epoch: past.epoch.or(fresh.epoch),
                     ..past.in_generation(fresh.generation)
                 };
                 // Whose rows they are is committed before the first: who comes after a crash knows
@@ -108,9 +156,13 @@ fn go_on(
             let partitions: Vec<i32> = others.keys().copied().collect();
             let starts = topic.resolve(start, &partitions)?;
             // Rows of the topic before may be there still, and these must win.
-            begun.extend(begin(starts, |partition| Past {
-                write_time: others.get(&partition).and_then(|(_, past)| past.write_time),
-                ..fresh.clone()
+            begun.extend(begin(starts, |partition| {
+                let before = others.get(&partition).cloned().unwrap_or_default();
+                Past {
+                    topic: fresh.topic.clone(),
+                    generation: fresh.generation,
+                    ..before.1.in_new_epoch(before.0)
+                }
             }));
         }
         Some(_) | None => {
@@ -123,7 +175,7 @@ fn go_on(
         commit(consumer, topic, &begun)?;
     }
     ready.append(&mut begun);
-    Ok(Settled::Ready(ready, refused))
+    Ok((ready, refused))
 }
 
 fn begin(starts: BTreeMap<i32, i64>, past: impl Fn(i32) -> Past) -> Vec<Place> {
@@ -168,7 +220,12 @@ fn commit<C: ConsumerContext>(
         let timed_out = Err(RDKafkaErrorCode::OperationTimedOut);
         commit.poll(ASK_WAIT_MAX).unwrap_or(timed_out)
     });
-    answer.map_err(|code| topic.fail(KafkaError::ConsumerCommit(code)))
+    answer.map_err(|code| topic.fail(KafkaError::ConsumerCommit(code)))?;
+    let mut state = consumer.context().state();
+    let begun = places.iter().map(|place| (place.partition, place.clone()));
+    state.begun.extend(begun);
+    state.acknowledge(places.to_vec());
+    Ok(())
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ fn readiness_follows_the_database() {
     wait_until("the reason at the start", is_away);
     forwarder.mend();
     wait_until("the database", is_ready);
+    wait_until("the first start", || world.begun().len() == 8);
 
     forwarder.cut();
     world.send((0..MESSAGES).map(play));

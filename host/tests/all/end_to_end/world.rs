@@ -21,8 +21,8 @@ use crate::dead_letters::keep_refused;
 use crate::support::{cassandra, host, kafka, unique};
 
 /// What runs the pipeline.
-const RUN: [&str; 2] = ["--plugin", "spotify.wasm"];
-const PARTITIONS: i32 = 8;
+pub(super) const RUN: [&str; 2] = ["--plugin", "spotify.wasm"];
+pub(super) const PARTITIONS: i32 = 8;
 const PEOPLE: usize = 50;
 const TIME_MS: i64 = 1_767_225_600_000;
 /// The header of a dead letter that says why, for programs.
@@ -63,11 +63,11 @@ pub(super) fn expected(plays: std::ops::Range<usize>) -> Table {
 }
 
 pub(super) struct World {
-    name: String,
+    pub(super) name: String,
     folder: tempfile::TempDir,
-    runtime: Runtime,
+    pub(super) runtime: Runtime,
     session: Session,
-    admin: AdminClient<DefaultClientContext>,
+    pub(super) admin: AdminClient<DefaultClientContext>,
     producer: BaseProducer,
 }
 
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// The binary with what it is to do, and where.
-    fn host(&self, what: &[&str], cassandra: &str) -> Command {
+    pub(super) fn host(&self, what: &[&str], cassandra: &str) -> Command {
         let mut host = host();
         host.current_dir(self.folder.path()).args(what);
         host.args(["--brokers", &kafka(), "--cassandra", cassandra]);
@@ -215,7 +215,7 @@ impl World {
         Child::start(host.stdin(Stdio::null()))
     }
 
-    fn ask<R>(&self, query: &str) -> Vec<R>
+    pub(super) fn ask<R>(&self, query: &str) -> Vec<R>
     where
         R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
     {

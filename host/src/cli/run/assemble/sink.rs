@@ -4,9 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use anyhow::Context;
+
 use super::{Args, SinkKind, SourceKind};
+use crate::checkpoint;
 use crate::config::{self, DeadLetters, Found};
 use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
+use crate::source::kafka;
 
 type Opener = Box<dyn Fn() -> Result<Room, Error> + Send + Sync>;
 
@@ -92,6 +96,26 @@ pub(super) fn letters(
             )?))
         }),
     })
+}
+
+/// Where rows about a group's progress go: beside its tables, if those are in Cassandra.
+pub(super) fn rows(
+    args: &Args,
+    found: &Found,
+    kafka: &kafka::Config,
+) -> anyhow::Result<Option<checkpoint::cassandra::Config>> {
+    if args.sink != SinkKind::Cassandra {
+        return Ok(None);
+    }
+    let lookups = serde_json::to_string(&kafka.member.lookups);
+    Ok(Some(checkpoint::cassandra::Config {
+        cassandra: cassandra_config(found)?,
+        pipeline: found.named.clone(),
+        group: kafka.group.clone(),
+        topic: kafka.topic.clone(),
+        plugin: kafka.member.plugin.clone(),
+        lookups: lookups.context("the lookups' digests")?,
+    }))
 }
 
 /// The Cassandra sink's configuration.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
 use super::Args;
 use crate::checkpoint;
 use crate::config;
@@ -30,9 +32,9 @@ pub(super) struct Stream {
 /// When it cannot be read, or with `--once` others of the group are at work.
 pub(super) fn topic(
     config: kafka::Config,
+    rows: Option<checkpoint::cassandra::Config>,
     args: &Args,
-    stop: &AtomicBool,
-    board: &Arc<Board>,
+    (stop, board): (&AtomicBool, &Arc<Board>),
 ) -> anyhow::Result<Stream> {
     let partitions = partitions(&config, stop, board)?;
     let mut ends = Ends::default();
@@ -49,8 +51,12 @@ pub(super) fn topic(
         ends = Ends::new(each.collect());
     }
     let partitions = partitions.len();
+    let rows = rows.map(checkpoint::cassandra::Store::open).transpose();
+    let rows = rows
+        .context("a thread for sluice.checkpoints")?
+        .map(Arc::new);
     let source = move || -> Result<Opened, Error> {
-        let (source, checkpoint) = kafka::open(&config)?;
+        let (source, checkpoint) = kafka::open(&config, rows.clone())?;
         Ok((Box::new(source), Box::new(checkpoint)))
     };
     Ok(Stream {
