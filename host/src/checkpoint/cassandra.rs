@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How long the last rows may take when the work ends, and how long one of them: a store that does not
 /// answer keeps nobody from ending.
 const END_WAIT_MAX: Duration = Duration::from_secs(5);
-const STEP_WAIT_MAX: Duration = Duration::from_millis(700);
+const STEP_WAIT_MAX: Duration = Duration::from_millis(400);
 
 /// Whose progress it is.
 #[derive(Clone, Debug)]

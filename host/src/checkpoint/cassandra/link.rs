@@ -282,4 +282,21 @@ mod tests {
         assert!(made[2].ends_with("sluice.generations"), "{made:?}");
         assert_eq!(made.len(), 3);
     }
+
+    #[test]
+    fn only_who_is_refused_has_no_rows() {
+        let store = || "Cassandra".to_owned();
+        let away = Error::Unavailable {
+            store: store(),
+            code: "read_timeout",
+            reason: String::new(),
+        };
+        assert_eq!(none_if(&away, store()), Err(store()));
+        let reason = "no permission".to_owned();
+        let refused = Error::Refused {
+            store: store(),
+            reason,
+        };
+        assert_eq!(none_if(&refused, store()), Ok(Vec::new()));
+    }
 }
