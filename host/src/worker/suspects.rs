@@ -54,6 +54,13 @@ impl Suspects {
                 return Self::default();
             }
         };
+        if dead.len() >= DEATHS_MIN {
+            let deaths = dead.len();
+            tracing::warn!(
+                deaths,
+                "processes died: what was in the plugin three times is taken one by one"
+            );
+        }
         let text = String::new();
         Self { own, dead, text }
     }

@@ -58,6 +58,8 @@ fn a_message_that_kills_the_process_becomes_a_dead_letter() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let conservation = "in 20 = written 19 + filtered 0 + dead letters 1 + pending 0";
     assert!(said.contains(conservation), "{said}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("taken one by one"), "{said}");
     let letters = fs::read_to_string(folder.path().join("out/dead-letters.jsonl")).unwrap();
     let letter: serde_json::Value = serde_json::from_str(letters.trim()).unwrap();
     let told = (letter["offset"].as_i64(), letter["code"].as_str());
