@@ -124,7 +124,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// What is told when draining took too long.
 const UNFINISHED: &str = "the grace period ended with a batch in flight: it will be read again";
 /// How long a worker whose grace period is over may take to commit and to leave its group.
-const LEAVE_MAX: Duration = Duration::from_millis(600);
+const LEAVE_MAX: Duration = Duration::from_millis(400);
 /// How often it is looked whether the process is told to stop.
 const TICK: Duration = Duration::from_millis(50);
 
