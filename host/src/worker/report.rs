@@ -1,6 +1,6 @@
 //! What a worker tells about its work, for whoever counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -139,10 +139,10 @@ impl Done {
         began: Instant,
         [fetch, transform, write]: [Duration; 3],
     ) -> Done {
-        let is_refused = |message: u32| {
-            let mut rejected = rejected.iter();
-            rejected.any(|r| r.stage == Stage::Write && r.message == message as usize)
-        };
+        let refused = rejected
+            .iter()
+            .filter(|letter| letter.stage == Stage::Write);
+        let refused: BTreeSet<usize> = refused.map(|letter| letter.message).collect();
         let mut done = Done {
             spans: batch.spans().to_vec(),
             messages: batch.batch.len(),
@@ -154,10 +154,9 @@ impl Done {
             began,
             phases: [fetch, transform, write, Duration::ZERO],
         };
-        let has_refused = rejected.len() > batch.rejected.len();
         for rows in &batch.rows {
             let sources = rows.sources.iter();
-            let gone = sources.filter(|&&message| has_refused && is_refused(message));
+            let gone = sources.filter(|&&message| refused.contains(&(message as usize)));
             let table = targets[rows.target].table.as_str().into();
             *done.rows.entry(table).or_default() += rows.len() - gone.count();
         }
@@ -193,5 +192,71 @@ impl Done {
         let outcomes = self.written + self.filtered() + self.dead_letters();
         i64::try_from(self.messages).expect("a batch is small")
             - i64::try_from(outcomes).expect("a batch is small")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Batch, Message};
+    use crate::row::{Filtered, Operation, Rows};
+
+    fn letter(message: usize, stage: Stage) -> Rejected {
+        Rejected {
+            message,
+            stage,
+            code: "bad".into(),
+            reason: String::new(),
+        }
+    }
+
+    /// Of five messages the first three have two rows, one and one; the sink refuses the first; the
+    /// plugin rejects another, and leaves one out.
+    #[test]
+    fn rows_of_refused_messages_are_not_written() {
+        let mut batch = Batch::new("plays".into());
+        for offset in 0..5 {
+            batch.push(&Message {
+                partition: 0,
+                offset,
+                timestamp: 0,
+                key: None,
+                value: None,
+                headers: b"",
+            });
+        }
+        let rows = Rows {
+            ends: vec![1, 2, 3, 4],
+            sources: vec![0, 0, 1, 2],
+            ..Rows::default()
+        };
+        let transformed = Transformed {
+            batch,
+            rows: vec![rows],
+            written: 3,
+            rejected: vec![letter(3, Stage::Transform)],
+            filtered: vec![Filtered {
+                code: "dull".into(),
+                messages: 1,
+            }],
+        };
+        let table = Target {
+            table: "plays".to_owned(),
+            operation: Operation::Upsert,
+            columns: vec![],
+        };
+        let rejected = [letter(3, Stage::Transform), letter(0, Stage::Write)];
+        let phases = [Duration::ZERO; 3];
+        let mut done = Done::of(&transformed, &rejected, &[table], Instant::now(), phases);
+        assert_eq!((done.written, done.conservation_gap()), (2, 0));
+        assert_eq!(done.rows, [("plays".into(), 2)].into());
+        let letters = ["transform", "write"].map(|stage| ((stage, "bad".into()), 1));
+        assert_eq!(done.letters, letters.into());
+        done.keep_no_letters();
+        assert_eq!((done.dead_letters(), done.conservation_gap()), (0, 0));
+        assert_eq!(
+            done.filtered,
+            [("bad".into(), 2), ("dull".into(), 1)].into()
+        );
     }
 }
