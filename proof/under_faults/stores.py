@@ -73,7 +73,7 @@ def time_outs(args, seed):
         world.drain(host)
         late = forger.forged
         seen.note("write time-out after it was applied", late)
-        forger.be(0.02, lost=True)
+        forger.be(0.1, lost=True)
         world.issue(count // 4)
         world.drain(host)
         lost = forger.forged - late

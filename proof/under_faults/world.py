@@ -36,8 +36,9 @@ class Failed(Exception):
     """A row does not hold, or could not be run."""
 
 
-def wait_until(what, holds, seconds=PATIENCE, host=None):
+def wait_until(what, holds, seconds=None, host=None):
     """Looks until a condition holds; how many seconds that took."""
+    seconds = seconds or PATIENCE
     since = time.monotonic()
     while not holds():
         if host is not None and host.child.poll() is not None:
@@ -89,12 +90,12 @@ class Host:
         self.send(signal.SIGKILL)
         self.child.wait(PATIENCE)
 
-    def ended(self, seconds=PATIENCE):
+    def ended(self):
         """Waits for its end; the exit code."""
         try:
-            return self.child.wait(seconds)
+            return self.child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            raise Failed(f"the host does not end within {seconds} s:\n{self.tail()}") from None
+            raise Failed(f"the host does not end within {PATIENCE} s:\n{self.tail()}") from None
 
     def stop(self, expected=0):
         """SIGTERM; how many seconds draining took."""
@@ -195,9 +196,14 @@ class World:
         commits, ends = self.committed(), self.ends()
         return all(commits[partition] == end or end == 0 for partition, end in ends.items())
 
-    def drain(self, host=None, seconds=PATIENCE):
+    def drain(self, host=None, seconds=None):
         """The faults are over: everything must be committed. How many seconds it took."""
-        return wait_until(f"all commits ({self.row})", self.is_drained, seconds, host)
+        try:
+            return wait_until("everything to be committed", self.is_drained, seconds, host)
+        except Failed as failed:
+            alive = [host for host in self.hosts if host.child.poll() is None]
+            told = "".join(f"\n--- {host.name}\n{host.tail()}" for host in alive)
+            raise Failed(f"{failed}\ncommitted {self.committed()}, ends {self.ends()}{told}") from None
 
     def meant(self):
         meant = self.meaning(self.oracle, self.topic, self.kafka.messages(self.topic))

@@ -235,6 +235,11 @@ fn aborted_messages_are_covered_and_not_read() {
     assert!(member.read.iter().map(|(_, offset)| *offset).eq(11..21));
     member.committer.commit_now().unwrap();
     assert_eq!(kafka::committed(&config).unwrap(), [(0, Some(33))]);
+    let (fault, told) = (
+        "aborted transactions",
+        "their messages are passed over, not read",
+    );
+    crate::support::measured(20, fault, 2, Default::default(), told);
 }
 
 /// librdkafka counts the end of a partition as a message when it is read in batches, and goes on
