@@ -69,8 +69,9 @@ fn hear(child: &mut Child, words: &str) {
 
 #[test]
 fn a_call_that_hangs_ends_with_the_grace_period() {
-    let folder = hanging();
     let check = |grace: &str, name: &str, again: Option<&str>, code: i32, limit: Duration| {
+        // A folder each: messages that three processes have hung in are taken one by one.
+        let folder = hanging();
         let flags = [
             "--plugin",
             "plugin.wasm",
