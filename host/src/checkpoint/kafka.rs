@@ -89,6 +89,8 @@ fn place(row: Row) -> Place {
             generation: row.generation,
             write_time: row.write_time,
             epoch: Some(row.epoch),
+            // What was read before is read again then.
+            skip: None,
         },
     }
 }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use super::exit;
 use super::run::assemble::{own_name, refuse_company};
 use crate::config::{self, Flag};
-use crate::source::kafka::{self, Again, Rewind, Step};
+use crate::source::kafka::{self, Again, Rewind, Step, Until};
 use crate::telemetry::grouped;
 
 /// What `host replay` takes.
@@ -21,6 +21,9 @@ pub struct Args {
     pipeline: String,
     #[command(flatten)]
     place: Place,
+    /// Only what is before this time, or before these offsets; then the group goes on where it is now
+    #[arg(long, value_name = "TIME|PARTITION=OFFSET,..", value_parser = until)]
+    to: Option<Until>,
     /// Brokers to begin with [default: the pipeline's, else localhost:29092]
     #[arg(long, value_name = "HOST:PORT,..")]
     brokers: Option<String>,
@@ -66,6 +69,22 @@ fn offset(text: &str) -> Result<(i32, i64), String> {
     numbers.ok_or_else(|| "expected PARTITION=OFFSET, as 0=1200".to_owned())
 }
 
+fn until(text: &str) -> Result<Until, String> {
+    if !text.contains('=') {
+        return time(text)
+            .map(Until::Time)
+            .map_err(|expected| format!("{expected}, or PARTITION=OFFSET,.., as 0=1200,3=980"));
+    }
+    let mut offsets = BTreeMap::new();
+    for part in text.split(',') {
+        let (partition, at) = offset(part)?;
+        if offsets.insert(partition, at).is_some() {
+            return Err(format!("partition {partition} is named twice"));
+        }
+    }
+    Ok(Until::Offsets(offsets))
+}
+
 impl Place {
     fn again(&self) -> Result<Again, config::Error> {
         if let Some(time) = self.from_timestamp {
@@ -105,6 +124,7 @@ impl Args {
 /// When the group has members, or cannot go where it should.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let again = args.place.again()?;
+    let until = args.to.clone().unwrap_or_default();
     let found = config::find(&args.pipeline, None, &args.flags(), own_name)?;
     let config = kafka::Config {
         brokers: found.file.kafka.brokers.clone(),
@@ -116,7 +136,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Nothing is begun yet that a signal would have to end well.
     let stop = AtomicBool::new(false);
     refuse_company(&config, &stop, "they would go on where they are; stop them")?;
-    let rewind = kafka::rewind(&config, &again)?;
+    let rewind = kafka::rewind(&config, &again, &until)?;
     let (topic, group) = (&config.topic, &config.group);
     super::show(&format!(
         "group `{group}` on topic `{topic}`\n{}",
@@ -131,7 +151,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         super::show("nothing was changed\n")?;
         return Ok(exit::FAILED.into());
     }
-    kafka::go_back(&config, &again, &rewind)?;
+    kafka::go_back(&config, (&again, &until), &rewind)?;
     super::show(&format!(
         "the next run of this group reads from there, as generation {}\n",
         rewind.generation + 1
@@ -154,7 +174,7 @@ fn is_agreed() -> anyhow::Result<bool> {
 
 /// What a way back means: a line a partition, their sum, and what is to be known about it.
 fn told(rewind: &Rewind, rate: Option<u64>) -> String {
-    const HEAD: [&str; 4] = ["partition", "goes on at", "then at", "read again"];
+    const HEAD: [&str; 5] = ["partition", "goes on at", "then at", "up to", "read again"];
     let number = |number: i64| grouped(u64::try_from(number).unwrap_or(0));
     let steps = rewind.steps.iter();
     let rows = steps.map(|step| {
@@ -162,14 +182,15 @@ fn told(rewind: &Rewind, rate: Option<u64>) -> String {
             step.partition.to_string(),
             number(step.next),
             number(step.from),
+            number(step.to),
             number(step.messages),
         ]
     });
     let mut lines: Vec<String> = [HEAD.map(str::to_owned)]
         .into_iter()
         .chain(rows)
-        .map(|[partition, next, from, messages]| {
-            format!("{partition:>9}  {next:>14}  {from:>14}  {messages:>14}")
+        .map(|[partition, next, from, to, messages]| {
+            format!("{partition:>9}  {next:>14}  {from:>14}  {to:>14}  {messages:>14}")
         })
         .collect();
     let all: i64 = rewind.steps.iter().map(|step| step.messages).sum();
@@ -180,6 +201,12 @@ fn told(rewind: &Rewind, rate: Option<u64>) -> String {
         sum += &format!(", in about {wait} at {} a second", grouped(rate));
     }
     lines.push(sum);
+    if rewind.steps.iter().any(|step| step.to < step.next) {
+        lines.push(
+            "! what comes after those is not read again, and its rows lose where they have the same key"
+                .to_owned(),
+        );
+    }
     lines.extend(rewind.steps.iter().flat_map(remarks));
     lines.join("\n") + "\n"
 }
@@ -238,11 +265,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ends_are_read_from_text() {
+        let offsets =
+            |offsets: &[(i32, i64)]| Some(Until::Offsets(offsets.iter().copied().collect()));
+        let cases = [
+            ("0=1200", offsets(&[(0, 1200)])),
+            ("0=1200,3=980", offsets(&[(0, 1200), (3, 980)])),
+            ("2026-03-02T16:00:00Z", Some(Until::Time(1_772_467_200_000))),
+            ("0=1,0=2", None),
+            ("0=1,3", None),
+            ("soon", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(until(text).ok(), expected, "{text}");
+        }
+    }
+
     /// A partition whose log begins at 12.
     fn step(next: i64, from: i64, knows_write_time: bool) -> Step {
         let mut step = Step::default();
         (step.partition, step.low) = (3, 12);
-        (step.next, step.from) = (next, from);
+        (step.next, step.from, step.to) = (next, from, next);
         step.messages = (next - from).max(0);
         step.knows_write_time = knows_write_time;
         step
@@ -274,14 +319,20 @@ mod tests {
     fn the_numbers_are_told() {
         let steps = vec![step(41_200, 1_200, true), step(30, 30, true)];
         let generation = 1;
-        let rewind = Rewind { generation, steps };
+        let mut rewind = Rewind { generation, steps };
         let expected = "\
-partition      goes on at         then at      read again
-        3          41,200           1,200          40,000
-        3              30              30               0
+partition      goes on at         then at           up to      read again
+        3          41,200           1,200          41,200          40,000
+        3              30              30              30               0
 at most 40,000 messages are read again";
         assert_eq!(told(&rewind, None), format!("{expected}\n"));
         let wait = ", in about 1m 20s at 500 a second\n";
         assert_eq!(told(&rewind, Some(500)), format!("{expected}{wait}"));
+        rewind.steps[0].to = 2_000;
+        let told = told(&rewind, None);
+        assert!(
+            told.ends_with("lose where they have the same key\n"),
+            "{told}"
+        );
     }
 }

@@ -32,10 +32,10 @@ pub use self::commit::{Committer, News};
 use self::failure::Trouble;
 pub use self::group::Place;
 use self::group::{Consumer, Group};
-pub use self::meta::{Meta, Past};
+pub use self::meta::{Meta, Past, Skip};
 use self::native::Inbox;
 pub use self::reader::Reader;
-pub use self::rewind::{Again, Rewind, Step, go_back, rewind};
+pub use self::rewind::{Again, Rewind, Step, Until, go_back, rewind};
 pub use self::start::{Start, time};
 use crate::checkpoint::cassandra::Store;
 use crate::message::{Batch, Message};
@@ -94,6 +94,8 @@ pub struct Kafka {
     settle_at: Instant,
     watch: Watch,
     kept: Option<Kept>,
+    /// What is left out further on, by partition.
+    skips: BTreeMap<i32, Skip>,
 }
 
 /// Answers what is kept of the group's progress in a cluster of brokers, beside its commits.
@@ -150,6 +152,7 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         settle_at: Instant::now(),
         watch: Watch::default(),
         kept: None,
+        skips: BTreeMap::new(),
     };
     Ok((source, committer))
 }
@@ -247,6 +250,15 @@ impl Kafka {
                     let is_full = batch.len() >= limits.messages_max || size > limits.bytes_max;
                     if is_full && !batch.is_empty() {
                         return (true, took);
+                    }
+                    if let Some(skip) = self.skips.get(&partition)
+                        && offset >= skip.from
+                    {
+                        let to = skip.to.max(*position);
+                        batch.cover(partition, *position, to);
+                        *position = to;
+                        took = true;
+                        self.skips.remove(&partition);
                     }
                     if offset >= *position {
                         // What lies between is no message: aborted, a marker, or compacted away.

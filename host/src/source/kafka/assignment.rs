@@ -93,6 +93,9 @@ impl Kafka {
             state.generation = state.generation.max(from.past.generation);
             self.positions.insert(partition, start);
             self.ahead.remove(&partition);
+            self.skips.remove(&partition);
+            self.skips
+                .extend(from.past.skip.map(|skip| (partition, skip)));
             state.changes.push(Change::Assigned {
                 partition,
                 start,

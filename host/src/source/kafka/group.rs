@@ -100,6 +100,7 @@ impl State {
                 offset: progress.written,
                 past: Past {
                     generation: self.generation,
+                    skip: progress.past.skip.filter(|skip| progress.written < skip.to),
                     ..progress.past.clone()
                 },
             })

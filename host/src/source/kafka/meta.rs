@@ -29,6 +29,15 @@ pub struct Meta {
     pub lookups: BTreeMap<String, String>,
 }
 
+/// Offsets that were read before, and that a group which reads again leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Skip {
+    /// The first of them.
+    pub from: i64,
+    /// Where it goes on behind them.
+    pub to: i64,
+}
+
 /// What a commit tells of the rows before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
@@ -42,6 +51,8 @@ pub struct Past {
     /// What makes rows about this progress newer than all of before the group last went back, in
     /// microseconds since 1970: those are written at this time and the offset. None, if not chosen yet.
     pub epoch: Option<i64>,
+    /// What is left out further on, if the group reads again up to a place.
+    pub skip: Option<Skip>,
 }
 
 /// Which code made the rows before a commit, as its metadata tells.
@@ -121,6 +132,8 @@ struct Written {
     w: Option<WriteTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skip: Option<Skip>,
     #[serde(default)]
     plugin: String,
     #[serde(default)]
@@ -135,6 +148,7 @@ pub(super) fn write(meta: &Meta, past: &Past) -> String {
         generation: past.generation,
         w: past.write_time,
         epoch: past.epoch,
+        skip: past.skip,
         plugin: meta.plugin.clone(),
         lookups: meta.lookups.clone(),
     };
@@ -148,6 +162,10 @@ pub(super) fn size_max(meta: &Meta) -> usize {
         generation: u32::MAX,
         write_time: Some(WriteTime::MAX),
         epoch: Some(i64::MAX),
+        skip: Some(Skip {
+            from: i64::MAX,
+            to: i64::MAX,
+        }),
     };
     write(meta, &longest).len()
 }
@@ -168,6 +186,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Past, String> {
         generation: written.generation,
         write_time: written.w,
         epoch: written.epoch,
+        skip: written.skip,
     })
 }
 
@@ -207,6 +226,7 @@ mod tests {
             generation,
             write_time,
             epoch: Some(FUTURE),
+            skip: Some(Skip { from: 40, to: 70 }),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{Asker, CALL_MAX};
-use super::meta::Past;
+use super::meta::{Past, Skip};
 use super::start::ASK_WAIT_MAX;
 use super::{Config, group, meta, native, settle};
 use crate::source::Error;
@@ -25,6 +25,18 @@ pub enum Again {
     From(BTreeMap<i32, i64>),
 }
 
+/// Up to where a group reads again. Then it goes on where it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// All that it has read before.
+    #[default]
+    Now,
+    /// The messages before the first one of this time or later, in milliseconds since 1970.
+    Time(i64),
+    /// Those before these offsets, by partition; in the other partitions all.
+    Offsets(BTreeMap<i32, i64>),
+}
+
 /// A partition's way back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
@@ -36,6 +48,8 @@ pub struct Step {
     pub next: i64,
     /// The offset that it is to go on with.
     pub from: i64,
+    /// The offset before which it reads again; then it goes on with `next`.
+    pub to: i64,
     /// How many offsets lie between; not all of them need to be messages any more.
     pub messages: i64,
     /// Whether the group's offset was of another topic: this one was made anew, and nothing of it read.
@@ -61,8 +75,8 @@ pub struct Rewind {
 /// # Errors
 /// When the brokers do not answer, the group has never committed, or what is asked for is not in the
 /// log or ahead of the group.
-pub fn rewind(config: &Config, again: &Again) -> Result<Rewind, Error> {
-    plan_of(&ask(config)?, again)
+pub fn rewind(config: &Config, again: &Again, until: &Until) -> Result<Rewind, Error> {
+    plan_of(&ask(config)?, again, until)
 }
 
 /// Takes a group back, unless it went on since `rewind` was made. Kafka refuses it while the group has
@@ -70,10 +84,14 @@ pub fn rewind(config: &Config, again: &Again) -> Result<Rewind, Error> {
 ///
 /// # Errors
 /// As [`rewind`], or when Kafka refuses.
-pub fn go_back(config: &Config, again: &Again, rewind: &Rewind) -> Result<(), Error> {
+pub fn go_back(
+    config: &Config,
+    (again, until): (&Again, &Until),
+    rewind: &Rewind,
+) -> Result<(), Error> {
     let asker = ask(config)?;
     let group = &config.group;
-    if plan_of(&asker, again)? != *rewind {
+    if plan_of(&asker, again, until)? != *rewind {
         let reason = format!("the group `{group}` or the log went on meanwhile; ask once more");
         return Err(Error::Rewind(reason));
     }
@@ -114,7 +132,7 @@ fn ask(config: &Config) -> Result<Asker<'_>, Error> {
     Ok(asker)
 }
 
-fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
+fn plan_of(asker: &Asker<'_>, again: &Again, until: &Until) -> Result<Rewind, Error> {
     let config = asker.config;
     let ends = asker.partitions()?;
     let partitions: Vec<i32> = ends.iter().map(|&(partition, ..)| partition).collect();
@@ -130,6 +148,10 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
         Again::Since(time) => asker.topic().offsets_at(*time, &partitions)?,
         Again::Beginning | Again::From(_) => BTreeMap::new(),
     };
+    let found_end = match until {
+        Until::Time(time) => asker.topic().offsets_at(*time, &partitions)?,
+        Until::Now | Until::Offsets(_) => BTreeMap::new(),
+    };
     let generation = settle::generation(&commits);
     let mut stands = Vec::with_capacity(ends.len());
     for ((partition, low, end), (_, offset, metadata)) in ends.into_iter().zip(commits) {
@@ -142,7 +164,8 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
             low,
             end,
             next: match offset {
-                Some(offset) if !is_made_anew => offset,
+                // A way back that is not at its end gives way to this one.
+                Some(offset) if !is_made_anew => offset.max(past.skip.map_or(0, |skip| skip.to)),
                 // Nothing of this log was read.
                 Some(_) => low,
                 // A partition without a commit is a new one, and is read whole.
@@ -150,12 +173,17 @@ fn plan_of(asker: &Asker<'_>, again: &Again) -> Result<Rewind, Error> {
             },
             is_made_anew,
             since: found.get(&partition).copied(),
+            before: found_end.get(&partition).copied(),
             knows_write_time: offset.is_none() || !metadata.is_empty(),
-            committed: offset.unwrap_or(0),
-            past: Past { topic, ..past },
+            committed: offset.unwrap_or(0).max(past.skip.map_or(0, |skip| skip.to)),
+            past: Past {
+                topic,
+                skip: None,
+                ..past
+            },
         });
     }
-    match steps(stands, again) {
+    match steps(stands, again, until) {
         Ok(steps) => Ok(Rewind { generation, steps }),
         Err(faults) => Err(Error::Rewind(format!(
             "topic `{}`, group `{}`:\n{}",
@@ -175,36 +203,20 @@ struct Stand {
     is_made_anew: bool,
     /// The first offset of the time asked for, or later.
     since: Option<i64>,
+    /// The first offset of the time up to which is asked for, or later.
+    before: Option<i64>,
     knows_write_time: bool,
     committed: i64,
     past: Past,
 }
 
 /// Each partition's way back, or all that is in the way.
-fn steps(stands: Vec<Stand>, again: &Again) -> Result<Vec<Step>, Vec<String>> {
-    let mut faults = Vec::new();
-    if let Again::From(offsets) = again {
-        let last = stands.len().saturating_sub(1);
-        let is_there = |wanted| stands.iter().any(|stand| stand.partition == wanted);
-        let missing = offsets.keys().filter(|&&wanted| !is_there(wanted));
-        faults.extend(
-            missing.map(|wanted| format!("there is no partition {wanted}; the last one is {last}")),
-        );
-    }
+fn steps(stands: Vec<Stand>, again: &Again, until: &Until) -> Result<Vec<Step>, Vec<String>> {
+    let mut faults = missing(&stands, again, until);
     let mut steps = Vec::with_capacity(stands.len());
     for stand in stands {
         match from(&stand, again) {
-            Ok(from) => steps.push(Step {
-                partition: stand.partition,
-                low: stand.low,
-                next: stand.next,
-                from,
-                messages: (reached(&stand) - from.max(stand.low)).max(0),
-                is_made_anew: stand.is_made_anew,
-                knows_write_time: stand.knows_write_time,
-                committed: stand.committed,
-                past: stand.past,
-            }),
+            Ok(from) => steps.push(step(stand, from, until)),
             Err(fault) => faults.push(fault),
         }
     }
@@ -212,6 +224,58 @@ fn steps(stands: Vec<Stand>, again: &Again) -> Result<Vec<Step>, Vec<String>> {
         Ok(steps)
     } else {
         Err(faults)
+    }
+}
+
+/// What is asked of partitions that the topic has not.
+fn missing(stands: &[Stand], again: &Again, until: &Until) -> Vec<String> {
+    let last = stands.len().saturating_sub(1);
+    let is_there = |wanted| stands.iter().any(|stand| stand.partition == wanted);
+    let from = match again {
+        Again::From(offsets) => Some(offsets),
+        Again::Beginning | Again::Since(_) => None,
+    };
+    let to = match until {
+        Until::Offsets(offsets) => Some(offsets),
+        Until::Now | Until::Time(_) => None,
+    };
+    let asked = from.into_iter().chain(to).flat_map(BTreeMap::keys);
+    let missing = asked.filter(|&&wanted| !is_there(wanted));
+    missing
+        .map(|wanted| format!("there is no partition {wanted}; the last one is {last}"))
+        .collect()
+}
+
+/// A partition's way back from a place. Where it would end before it begins, there is none.
+fn step(stand: Stand, from: i64, until: &Until) -> Step {
+    let reached = reached(&stand);
+    let to = match until {
+        Until::Now => reached,
+        Until::Time(_) => stand.before.unwrap_or(stand.end),
+        Until::Offsets(offsets) => offsets.get(&stand.partition).copied().unwrap_or(reached),
+    }
+    .min(reached);
+    let is_none = to <= from && *until != Until::Now;
+    let (from, to) = if is_none {
+        (stand.next, stand.next)
+    } else {
+        (from, to)
+    };
+    let skip = (from < to && to < reached).then_some(Skip {
+        from: to,
+        to: reached,
+    });
+    Step {
+        partition: stand.partition,
+        low: stand.low,
+        next: stand.next,
+        from,
+        to,
+        messages: (to - from.max(stand.low)).max(0),
+        is_made_anew: stand.is_made_anew,
+        knows_write_time: stand.knows_write_time,
+        committed: stand.committed,
+        past: Past { skip, ..stand.past },
     }
 }
 
@@ -259,98 +323,4 @@ fn from(stand: &Stand, again: &Again) -> Result<i64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Where one partition goes, by its log, its commit, and the first offset of the time.
-    fn go(log: [i64; 2], next: i64, since: Option<i64>, again: &Again) -> Result<Step, String> {
-        let stand = Stand {
-            partition: 3,
-            low: log[0],
-            end: log[1],
-            next,
-            since,
-            is_made_anew: false,
-            knows_write_time: true,
-            committed: next,
-            past: Past::default(),
-        };
-        steps(vec![stand], again)
-            .map(|mut steps| steps.remove(0))
-            .map_err(|faults| faults.join("\n"))
-    }
-
-    #[test]
-    fn a_group_goes_back_and_never_ahead() {
-        let offset = |offset| Again::From([(3, offset)].into());
-        // The log, the commit, the first offset of the time: then the place, and how many messages.
-        let cases = [
-            ([0, 50], 30, None, Again::Beginning, 0, 30),
-            ([12, 50], 30, None, Again::Beginning, 12, 18),
-            ([0, 0], 0, None, Again::Beginning, 0, 0),
-            // What was never read is gone: the log's first offset is the nearest there is.
-            ([12, 50], 5, None, Again::Beginning, 12, 0),
-            // The topic was made anew.
-            ([0, 10], 30, None, Again::Beginning, 0, 10),
-            ([0, 50], 30, Some(20), Again::Since(1), 20, 10),
-            ([0, 50], 30, Some(30), Again::Since(1), 30, 0),
-            // Later than what was read: nothing is left out for that.
-            ([0, 50], 30, Some(40), Again::Since(1), 30, 0),
-            ([0, 50], 30, None, Again::Since(1), 30, 0),
-            ([0, 50], 30, None, offset(0), 0, 30),
-            ([12, 50], 30, None, offset(12), 12, 18),
-            ([0, 50], 30, None, offset(30), 30, 0),
-            ([12, 50], 5, None, offset(12), 12, 0),
-            // Of another partition.
-            ([12, 50], 5, None, Again::From(BTreeMap::new()), 5, 0),
-        ];
-        for (log, next, since, again, from, messages) in cases {
-            let step = go(log, next, since, &again).unwrap();
-            let expected = (from, messages);
-            assert_eq!(
-                (step.from, step.messages),
-                expected,
-                "{log:?} {next} {again:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_again_is_refused_with_the_numbers() {
-        let offset = |offset| Again::From([(3, offset)].into());
-        let cases: [([i64; 2], i64, Again, &[&str]); 6] = [
-            (
-                [12, 50],
-                30,
-                offset(11),
-                &["11 is not in the log", "12 to 50", "3=12"],
-            ),
-            (
-                [12, 50],
-                30,
-                offset(51),
-                &["51 is not in the log", "12 to 50"],
-            ),
-            ([12, 50], 30, offset(31), &["31 is ahead", "goes on at 30"]),
-            (
-                [12, 50],
-                5,
-                Again::Since(1),
-                &["go on at 5", "12 to 50", "3=12"],
-            ),
-            ([0, 10], 30, Again::Since(1), &["go on at 30", "0 to 10"]),
-            (
-                [0, 50],
-                30,
-                Again::From([(4, 0)].into()),
-                &["no partition 4"],
-            ),
-        ];
-        for (log, next, again, words) in cases {
-            let fault = go(log, next, Some(20), &again).unwrap_err();
-            for word in words {
-                assert!(fault.contains(word), "{word:?} is not said: {fault}");
-            }
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! A group that reads again.
 
-use host::source::kafka::{Again, Rewind};
+use host::source::kafka::{Again, Rewind, Until};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 
 use super::*;
@@ -52,23 +52,35 @@ fn refused(result: Result<impl std::fmt::Debug, Error>, words: &[&str]) {
 fn a_group_reads_again_from_where_it_is_told() {
     let config = timed("again");
     refused(
-        kafka::rewind(&config, &Again::Beginning),
+        kafka::rewind(&config, &Again::Beginning, &Until::Now),
         &["never committed", &config.group],
     );
     assert_eq!(read(&config), 20);
+    let to = |offsets: [(i32, i64); 1]| Until::Offsets(offsets.into());
     let cases = [
-        (Again::Beginning, [(0, 10), (0, 10)]),
-        (Again::Since(TIME + 4), [(4, 6), (4, 6)]),
-        (Again::From([(1, 7)].into()), [(10, 0), (7, 3)]),
-        (Again::Since(TIME + 99), [(10, 0), (10, 0)]),
+        (Again::Beginning, Until::Now, [(0, 10), (0, 10)]),
+        (Again::Since(TIME + 4), Until::Now, [(4, 6), (4, 6)]),
+        (Again::From([(1, 7)].into()), Until::Now, [(10, 0), (7, 3)]),
+        (Again::Since(TIME + 99), Until::Now, [(10, 0), (10, 0)]),
+        (
+            Again::Since(TIME + 4),
+            Until::Time(TIME + 6),
+            [(4, 2), (4, 2)],
+        ),
+        (Again::Beginning, to([(0, 3)]), [(0, 3), (0, 10)]),
+        (
+            Again::From([(1, 7)].into()),
+            to([(1, 7)]),
+            [(10, 0), (10, 0)],
+        ),
     ];
-    for (generation, (again, expected)) in (0..).zip(cases) {
-        let rewind = kafka::rewind(&config, &again).unwrap();
+    for (generation, (again, until, expected)) in (0..).zip(cases) {
+        let rewind = kafka::rewind(&config, &again, &until).unwrap();
         assert_eq!(places(&rewind), expected, "{again:?}");
         // The members' commits carry it on.
         assert_eq!(rewind.generation, generation);
         assert!(rewind.steps.iter().all(|step| step.knows_write_time));
-        kafka::go_back(&config, &again, &rewind).unwrap();
+        kafka::go_back(&config, (&again, &until), &rewind).unwrap();
         let committed = kafka::committed(&config).unwrap();
         let places = expected.map(|(from, _)| Some(from));
         assert!(committed.iter().map(|(_, offset)| *offset).eq(places));
@@ -77,15 +89,43 @@ fn a_group_reads_again_from_where_it_is_told() {
     }
 }
 
+/// Where reading again ends travels with the commits: who comes in the middle of it knows.
+#[test]
+fn another_member_ends_where_the_first_one_would_have() {
+    let config = timed("handed");
+    assert_eq!(read(&config), 20);
+    let (again, until) = (Again::Beginning, Until::Time(TIME + 6));
+    let rewind = kafka::rewind(&config, &again, &until).unwrap();
+    kafka::go_back(&config, (&again, &until), &rewind).unwrap();
+    let mut member = Member::join(&config);
+    let limits = Limits {
+        messages_max: 1,
+        ..Limits::default()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while member.read.len() < 3 {
+        assert!(Instant::now() < deadline, "{:?}", member.errors);
+        let batch = member.turn(limits);
+        member.record(&batch);
+    }
+    member.committer.commit_now().unwrap();
+    member.source.close();
+    let before = kafka::rewind(&config, &Again::From(BTreeMap::new()), &Until::Now).unwrap();
+    // Where it is now counts for nothing: all of this was read before.
+    assert!(before.steps.iter().all(|step| step.next == 10));
+    assert_eq!(read(&config), 12 - member.read.len());
+    assert!(member.read.iter().all(|(_, offset)| *offset < 6));
+}
+
 #[test]
 fn a_group_goes_back_only_as_it_was_seen_and_while_it_is_empty() {
     let config = timed("company");
     let mut member = Member::join(&config);
     member.turns("reading", |member| member.read.len() == 20);
     member.committer.commit_now().unwrap();
-    let rewind = kafka::rewind(&config, &Again::Beginning).unwrap();
+    let rewind = kafka::rewind(&config, &Again::Beginning, &Until::Now).unwrap();
     refused(
-        kafka::go_back(&config, &Again::Beginning, &rewind),
+        kafka::go_back(&config, (&Again::Beginning, &Until::Now), &rewind),
         &["has members", &config.group],
     );
     let end = [(0, Some(10)), (1, Some(10))];
@@ -98,7 +138,7 @@ fn a_group_goes_back_only_as_it_was_seen_and_while_it_is_empty() {
     member.committer.commit_now().unwrap();
     member.source.close();
     refused(
-        kafka::go_back(&config, &Again::Beginning, &rewind),
+        kafka::go_back(&config, (&Again::Beginning, &Until::Now), &rewind),
         &["went on meanwhile"],
     );
     let end = [(0, Some(11)), (1, Some(11))];
@@ -115,10 +155,10 @@ fn what_the_log_has_lost_is_told_with_the_numbers() {
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
     wait(admin().delete_records(&list, &options)).unwrap();
     refused(
-        kafka::rewind(&config, &Again::From([(0, 5)].into())),
+        kafka::rewind(&config, &Again::From([(0, 5)].into()), &Until::Now),
         &["offset 5 is not in the log", "6 to 10", "--from-offset 0=6"],
     );
-    let rewind = kafka::rewind(&config, &Again::Beginning).unwrap();
+    let rewind = kafka::rewind(&config, &Again::Beginning, &Until::Now).unwrap();
     assert_eq!(places(&rewind), [(6, 4), (0, 10)]);
     assert_eq!(rewind.steps[0].low, 6);
 }
@@ -130,8 +170,8 @@ fn a_group_that_another_tool_has_moved_is_told_of() {
     assert_eq!(read(&config), 20);
     kafka::go_back(
         &config,
-        &Again::Beginning,
-        &kafka::rewind(&config, &Again::Beginning).unwrap(),
+        (&Again::Beginning, &Until::Now),
+        &kafka::rewind(&config, &Again::Beginning, &Until::Now).unwrap(),
     )
     .unwrap();
     let tool: BaseConsumer = ClientConfig::new()
@@ -143,7 +183,7 @@ fn a_group_that_another_tool_has_moved_is_told_of() {
     list.add_partition_offset(&config.topic, 1, Offset::Offset(5))
         .unwrap();
     tool.commit(&list, CommitMode::Sync).unwrap();
-    let rewind = kafka::rewind(&config, &Again::From([(1, 5)].into())).unwrap();
+    let rewind = kafka::rewind(&config, &Again::From([(1, 5)].into()), &Until::Now).unwrap();
     let known: Vec<bool> = rewind.steps.iter().map(|s| s.knows_write_time).collect();
     // The generation is that of the other partition.
     assert_eq!((known, rewind.generation), (vec![true, false], 1));

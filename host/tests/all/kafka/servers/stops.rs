@@ -1,6 +1,6 @@
 //! What stops a partition, and only that one: with the numbers, and the way out.
 
-use host::source::kafka::Again;
+use host::source::kafka::{Again, Until};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 
 use super::*;
@@ -94,14 +94,19 @@ fn a_topic_made_anew_goes_on_with_a_word() {
     );
 
     commit(&config, 5, OTHER);
-    let rewind = kafka::rewind(&config, &Again::From([(1, 28)].into())).unwrap();
+    let rewind = kafka::rewind(&config, &Again::From([(1, 28)].into()), &Until::Now).unwrap();
     let known: Vec<_> = rewind
         .steps
         .iter()
         .map(|step| (step.is_made_anew, step.from))
         .collect();
     assert_eq!(known, [(true, 0), (false, 28)]);
-    kafka::go_back(&config, &Again::From([(1, 28)].into()), &rewind).unwrap();
+    kafka::go_back(
+        &config,
+        (&Again::From([(1, 28)].into()), &Until::Now),
+        &rewind,
+    )
+    .unwrap();
     assert_eq!(read(&config, 32, 0).0.len(), 32);
 }
 
