@@ -4,7 +4,7 @@ import time
 
 from under_faults import seen
 from under_faults.proxy import Proxy
-from under_faults.world import Failed, World, wait_until
+from under_faults.world import Failed, Stuck, World, wait_until
 
 # Each stage, how often it may pass by before the kill, and what the kill means.
 STAGES = {
@@ -43,15 +43,23 @@ def in_rebalance(args, seed):
     with World(args, "1r", seed) as world, Proxy(world.address) as proxy:
         # A write takes longer than the worker leaves its group alone, so the revoke meets it in flight.
         proxy.be("pass", delay=0.15)
-        for _ in range(kills):
+        killed = tried = 0
+        while killed < kills:
             world.issue(600)
             # Its first rebalance is its joining, its second one that of the other.
             first = world.start(failpoints="rebalance=1*off->return", batch=50, cassandra=proxy.address)
-            wait_until("a first batch", lambda: first.taken() > 0, host=first)
+            try:
+                wait_until("a first batch", lambda host=first: host.taken() > 0, host=first)
+            except Stuck:
+                tried += 1
+                if first.child.poll() != ABORTED or tried > kills:
+                    raise
+                continue  # Its joining took two, and it had written nothing yet.
             second = world.start("second", static=False)
             if first.ended() != ABORTED:
                 raise Failed(f"the host was to end in the rebalance:\n{first.tail()}")
             seen.note("killed in a rebalance")
+            killed += 1
             wait_until("ready", second.is_ready, host=second)
             second.stop()
         verdict, measured = _settled(world)

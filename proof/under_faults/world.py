@@ -36,15 +36,19 @@ class Failed(Exception):
     """A row does not hold, or could not be run."""
 
 
+class Stuck(Failed):
+    """What was waited for did not come."""
+
+
 def wait_until(what, holds, seconds=None, host=None):
     """Looks until a condition holds; how many seconds that took."""
     seconds = seconds or PATIENCE
     since = time.monotonic()
     while not holds():
         if host is not None and host.child.poll() is not None:
-            raise Failed(f"the host ended with {host.child.returncode} while waiting for {what}:\n{host.tail()}")
+            raise Stuck(f"the host ended with {host.child.returncode} while waiting for {what}:\n{host.tail()}")
         if time.monotonic() - since > seconds:
-            raise Failed(f"waited {seconds:.0f} s in vain for {what}" + (f":\n{host.tail()}" if host else ""))
+            raise Stuck(f"waited {seconds:.0f} s in vain for {what}" + (f":\n{host.tail()}" if host else ""))
         time.sleep(POLL)
     return time.monotonic() - since
 
