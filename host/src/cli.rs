@@ -15,7 +15,7 @@ pub mod settings;
 mod tables;
 pub mod test;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::source::kafka;
 use crate::telemetry;
 
 /// Kafka in, WebAssembly in the middle, Cassandra out.
@@ -110,6 +111,36 @@ pub fn show(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("standard output cannot be written"),
     }
+}
+
+/// Asks whether to go on with what cannot be taken back.
+///
+/// # Errors
+/// If there is no terminal to ask at.
+pub fn is_agreed(question: &str) -> anyhow::Result<bool> {
+    let input = std::io::stdin();
+    anyhow::ensure!(
+        input.is_terminal(),
+        "{question} There is no terminal to ask at, so nothing was changed; --yes goes on without \
+         asking"
+    );
+    show(&format!("{question} [y/N] "))?;
+    std::io::stdout().flush().context("the terminal")?;
+    let mut answer = String::new();
+    input.read_line(&mut answer).context("the terminal")?;
+    let is_agreed = matches!(answer.trim(), "y" | "Y" | "yes");
+    if !is_agreed {
+        show("nothing was changed\n")?;
+    }
+    Ok(is_agreed)
+}
+
+/// A time, as flags take it: milliseconds since 1970.
+///
+/// # Errors
+/// If it is none.
+pub fn time(text: &str) -> Result<i64, String> {
+    kafka::time(text).map_err(|way_out| format!("expected {way_out}"))
 }
 
 /// `NAME=FILE`, as `--lookup` takes it.

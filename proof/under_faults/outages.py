@@ -3,7 +3,7 @@ import time
 
 from under_faults import seen
 from under_faults.proxy import Proxy
-from under_faults.stores import NETWORK
+from under_faults.stores import suffer
 from under_faults.world import Failed, World, wait_until
 
 # Scaled: `max.poll.interval.ms` is 10 s here, five minutes by default.
@@ -91,20 +91,10 @@ def broker_away(args, seed, servers):
 
 def broker_network(args, seed, servers):
     """8: the network to Kafka cut, slow, throttled, a black hole, half-open."""
-    slowest, rounds = 0.0, 10 if args.long else 1
     with (
         World(args, "8k", seed, servers=(servers.brokers, servers.cassandra)) as world,
         Proxy(servers.proxied, port=servers.proxy_port) as proxy,
     ):
         host = world.start(brokers=proxy.address, failpoints="transformed=sleep(10)")
         wait_until("ready", host.is_ready, host=host)
-        for name, (mode, slow) in [*NETWORK.items()] * rounds:
-            proxy.be(mode, **slow)
-            world.issue(1_000)
-            time.sleep(8)
-            if not world.is_drained():
-                seen.note(f"network to Kafka {name} with work to do")
-            proxy.be("pass")
-            slowest = max(slowest, world.drain(host, 60))
-        host.stop()
-        return world.judge(), f"{len(NETWORK) * rounds} faults of 8 s", f"drained at most {slowest:.1f} s after the end of one"
+        return suffer(world, host, proxy, "Kafka", 1_000, 8)

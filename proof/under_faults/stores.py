@@ -87,20 +87,26 @@ def time_outs(args, seed):
 
 def network(args, seed):
     """8: the network to Cassandra cut, slow, throttled, a black hole, half-open."""
-    slowest, rounds = 0.0, 10 if args.long else 1
     with World(args, "8", seed) as world, Proxy(world.address) as proxy:
         host = world.start(cassandra=proxy.address, settings=SHORT)
         wait_until("ready", host.is_ready, host=host)
-        for name, (mode, slow) in [*NETWORK.items()] * rounds:
-            proxy.be(mode, **slow)
-            world.issue(500)
-            time.sleep(3)
-            if not world.is_drained():
-                seen.note(f"network to Cassandra {name} with work to do")
-            proxy.be("pass")
-            slowest = max(slowest, world.drain(host, 60))
-        host.stop()
-        return world.judge(), f"{len(NETWORK) * rounds} faults of 3 s", f"drained at most {slowest:.1f} s after the end of one"
+        return suffer(world, host, proxy, "Cassandra", 500, 3)
+
+
+def suffer(world, host, proxy, whom, messages, seconds):
+    """The network to somebody in all its faults, one after the other, each with work to do."""
+    slowest, rounds = 0.0, 10 if world.args.long else 1
+    for name, (mode, slow) in [*NETWORK.items()] * rounds:
+        proxy.be(mode, **slow)
+        world.issue(messages)
+        time.sleep(seconds)
+        if not world.is_drained():
+            seen.note(f"network to {whom} {name} with work to do")
+        proxy.be("pass")
+        slowest = max(slowest, world.drain(host, 60))
+    host.stop()
+    injected = f"{len(NETWORK) * rounds} faults of {seconds} s"
+    return world.judge(), injected, f"drained at most {slowest:.1f} s after the end of one"
 
 
 def late_writes(args, seed):

@@ -7,7 +7,7 @@ mod redrive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::run::assemble::own_name;
+use super::run::assemble::{group_config, own_name};
 use super::settings::Settings;
 use super::tables::Kind;
 use crate::config::{self, Found};
@@ -100,10 +100,7 @@ impl Place {
 /// How a pipeline's topic of letters is read.
 fn letters_config(found: &Found) -> Result<kafka::Config, config::Error> {
     Ok(kafka::Config {
-        brokers: found.file.kafka.brokers.clone(),
         topic: format!("{}.dlq", found.file.topic),
-        group: found.file.kafka.group.clone(),
-        properties: found.file.kafka.client(found.folder.as_deref())?,
-        ..kafka::Config::default()
+        ..group_config(found)?
     })
 }

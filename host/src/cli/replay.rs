@@ -1,16 +1,13 @@
 //! `host replay`: a pipeline reads again what it has read before, to correct its rows.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
-
-use super::exit;
-use super::run::assemble::{own_name, refuse_company};
-use crate::config::{self, Flag};
+use super::run::assemble::{group_config, refuse_company};
+use super::settings::Settings;
+use super::{exit, is_agreed, show, tables, time};
 use crate::source::kafka::{self, Again, Rewind, Step, Until};
 use crate::telemetry::grouped;
 
@@ -49,16 +46,15 @@ struct Place {
     #[arg(long, value_name = "TIME", value_parser = time)]
     from_timestamp: Option<i64>,
     /// From these offsets; partitions that are not named stay where they are
-    #[arg(long, value_name = "PARTITION=OFFSET,..", value_delimiter = ',', value_parser = offset)]
-    from_offset: Vec<(i32, i64)>,
+    #[arg(long, value_name = "PARTITION=OFFSET,..", value_parser = offsets)]
+    from_offset: Option<Offsets>,
     /// From the oldest message that the log has
     #[arg(long)]
     from_beginning: bool,
 }
 
-fn time(text: &str) -> Result<i64, String> {
-    kafka::time(text).map_err(|way_out| format!("expected {way_out}"))
-}
+/// Offsets by partition.
+type Offsets = BTreeMap<i32, i64>;
 
 fn offset(text: &str) -> Result<(i32, i64), String> {
     let parts = text.split_once('=');
@@ -69,12 +65,7 @@ fn offset(text: &str) -> Result<(i32, i64), String> {
     numbers.ok_or_else(|| "expected PARTITION=OFFSET, as 0=1200".to_owned())
 }
 
-fn until(text: &str) -> Result<Until, String> {
-    if !text.contains('=') {
-        return time(text)
-            .map(Until::Time)
-            .map_err(|expected| format!("{expected}, or PARTITION=OFFSET,.., as 0=1200,3=980"));
-    }
+fn offsets(text: &str) -> Result<Offsets, String> {
     let mut offsets = BTreeMap::new();
     for part in text.split(',') {
         let (partition, at) = offset(part)?;
@@ -82,39 +73,25 @@ fn until(text: &str) -> Result<Until, String> {
             return Err(format!("partition {partition} is named twice"));
         }
     }
-    Ok(Until::Offsets(offsets))
+    Ok(offsets)
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    if text.contains('=') {
+        return offsets(text).map(Until::Offsets);
+    }
+    time(text)
+        .map(Until::Time)
+        .map_err(|expected| format!("{expected}, or PARTITION=OFFSET,.., as 0=1200,3=980"))
 }
 
 impl Place {
-    fn again(&self) -> Result<Again, config::Error> {
-        if let Some(time) = self.from_timestamp {
-            return Ok(Again::Since(time));
+    fn again(&self) -> Again {
+        match (self.from_timestamp, &self.from_offset) {
+            (Some(time), _) => Again::Since(time),
+            (None, Some(offsets)) => Again::From(offsets.clone()),
+            (None, None) => Again::Beginning,
         }
-        if self.from_beginning {
-            return Ok(Again::Beginning);
-        }
-        let mut offsets = BTreeMap::new();
-        for &(partition, offset) in &self.from_offset {
-            if offsets.insert(partition, offset).is_some() {
-                let reason = format!("--from-offset: partition {partition} is named twice");
-                return Err(config::Error::Setting(reason));
-            }
-        }
-        Ok(Again::From(offsets))
-    }
-}
-
-impl Args {
-    fn flags(&self) -> Vec<Flag> {
-        let texts: [(&'static str, &[&str], &Option<String>); 3] = [
-            ("--brokers", &["kafka", "brokers"], &self.brokers),
-            ("--topic", &["topic"], &self.topic),
-            ("--group", &["kafka", "group"], &self.group),
-        ];
-        let given = texts
-            .into_iter()
-            .filter_map(|(name, path, text)| Some(Flag::new(name, path, text.clone()?)));
-        given.collect()
     }
 }
 
@@ -123,53 +100,38 @@ impl Args {
 /// # Errors
 /// When the group has members, or cannot go where it should.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let again = args.place.again()?;
+    let again = args.place.again();
     let until = args.to.clone().unwrap_or_default();
-    let found = config::find(&args.pipeline, None, &args.flags(), own_name)?;
-    let config = kafka::Config {
-        brokers: found.file.kafka.brokers.clone(),
-        topic: found.file.topic.clone(),
-        group: found.file.kafka.group.clone(),
-        properties: found.file.kafka.client(found.folder.as_deref())?,
-        ..kafka::Config::default()
+    let settings = Settings {
+        brokers: args.brokers.clone(),
+        topic: args.topic.clone(),
+        group: args.group.clone(),
+        ..Settings::default()
     };
+    let config = group_config(&tables::pipeline(&args.pipeline, &settings)?)?;
     // Nothing is begun yet that a signal would have to end well.
     let stop = AtomicBool::new(false);
     refuse_company(&config, &stop, "they would go on where they are; stop them")?;
     let rewind = kafka::rewind(&config, &again, &until)?;
     let (topic, group) = (&config.topic, &config.group);
-    super::show(&format!(
+    show(&format!(
         "group `{group}` on topic `{topic}`\n{}",
         told(&rewind, args.rate)
     ))?;
     let stays = |step: &Step| step.from == step.next && !step.is_made_anew;
     if rewind.steps.iter().all(stays) {
-        super::show("it goes on there already: nothing to do\n")?;
+        show("it goes on there already: nothing to do\n")?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !is_agreed()? {
-        super::show("nothing was changed\n")?;
+    if !args.yes && !is_agreed("Read them again?")? {
         return Ok(exit::FAILED.into());
     }
     kafka::go_back(&config, (&again, &until), &rewind)?;
-    super::show(&format!(
+    show(&format!(
         "the next run of this group reads from there, as generation {}\n",
         rewind.generation + 1
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_agreed() -> anyhow::Result<bool> {
-    let input = std::io::stdin();
-    anyhow::ensure!(
-        input.is_terminal(),
-        "nothing was changed: there is no terminal to ask at; --yes goes on without asking"
-    );
-    super::show("read them again? [y/N] ")?;
-    std::io::stdout().flush().context("the terminal")?;
-    let mut answer = String::new();
-    input.read_line(&mut answer).context("the terminal")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// What a way back means: a line a partition, their sum, and what is to be known about it.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::exit;
-use super::run::assemble::sink::cassandra_config;
+use super::run::assemble::sink::{cassandra_config, sqlite_config};
 use super::tables::{self, Kind, Place};
 use crate::checkpoint;
 use crate::config::{self, Found};
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let differences = match args.place.kind() {
         Kind::Cassandra => in_cassandra(&args, &found, &schema)?,
         Kind::Sqlite(directory) => {
-            let config = tables::sqlite(&directory, &found)?;
+            let config = sqlite_config(&directory, &found)?;
             match args.action {
                 Action::Diff => in_sqlite(&config)?,
                 // Opening the file compares its tables with the schema, and makes those that lack.

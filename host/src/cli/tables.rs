@@ -1,9 +1,10 @@
 //! Which pipeline's tables a verb is about, and where they are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::run::assemble::{own_name, sink::cassandra_config};
+use super::run::assemble::own_name;
+use super::run::assemble::sink::{cassandra_config, sqlite_config};
 use super::settings::Settings;
 use crate::config::{self, Found};
 use crate::query;
@@ -94,7 +95,7 @@ impl Place {
         Ok(match self.kind() {
             Kind::Cassandra => query::Store::Cassandra(cassandra(found)?),
             Kind::Sqlite(directory) => {
-                let config = sqlite(&directory, found)?;
+                let config = sqlite_config(&directory, found)?;
                 // Asking must not make an empty file of a mistyped directory.
                 anyhow::ensure!(
                     config.path().is_file(),
@@ -110,15 +111,6 @@ impl Place {
 /// A pipeline's tables in Cassandra.
 pub(super) fn cassandra(found: &Found) -> anyhow::Result<cassandra::Reader> {
     Ok(cassandra::Reader::open(&cassandra_config(found)?)?)
-}
-
-/// A pipeline's tables in a directory of SQLite's files.
-pub(super) fn sqlite(directory: &Path, found: &Found) -> Result<sqlite::Config, config::Error> {
-    Ok(sqlite::Config {
-        directory: directory.to_owned(),
-        keyspace: found.file.cassandra.keyspace.clone(),
-        schema: found.schema("SQLite")?.text.clone(),
-    })
 }
 
 /// The pipeline of a carried name or a path, with flags over its configuration.

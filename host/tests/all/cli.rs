@@ -91,7 +91,7 @@ const WRONG: &[(&str, i32, &[&str])] = &[
     ("replay spotify --from-timestamp soon", 2, &["soon", "2026-03-02T16:00:00Z"]),
     ("replay spotify --from-offset 7", 2, &["7", "PARTITION=OFFSET"]),
     ("replay spotify --from-offset 0=-1", 2, &["0=-1", "PARTITION=OFFSET"]),
-    ("replay spotify --from-offset 0=1,0=2", 78, &["partition 0", "twice"]),
+    ("replay spotify --from-offset 0=1,0=2", 2, &["partition 0", "twice"]),
     ("replay spotify --from-beginning --to soon", 2, &["soon", "2026-03-02T16:00:00Z", "PARTITION=OFFSET"]),
     ("replay spotify --from-beginning --to 0=1,0=2", 2, &["partition 0", "twice"]),
     ("replay nothing --from-beginning", 78, &["nothing", "spotify"]),

@@ -1,13 +1,12 @@
 //! `host dlq drop`: letters that nobody wants any more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 
 use super::{Place, letters_config};
 use crate::cli::tables::Kind;
-use crate::cli::{exit, show};
-use crate::source::kafka::{Config, Reader, Start};
+use crate::cli::{exit, is_agreed, show, time};
+use crate::source::kafka::{Config, Reader};
 use crate::source::letters::{File, Store as _, Topic, Wanted};
 use crate::telemetry::grouped;
 
@@ -25,15 +24,6 @@ pub(super) struct Args {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-}
-
-fn time(text: &str) -> Result<i64, String> {
-    match text.parse() {
-        Ok(Start::Time(time)) => Ok(time),
-        Ok(Start::Earliest | Start::Latest) | Err(_) => {
-            Err("expected a time such as 2026-03-02T16:00:00Z (without a zone: UTC)".to_owned())
-        }
-    }
 }
 
 /// Drops letters.
@@ -121,16 +111,5 @@ fn told(what: &str) -> anyhow::Result<ExitCode> {
 
 /// Whether the user says so, if there is something to say it of.
 fn is_meant(args: &Args, count: u64, what: &str) -> anyhow::Result<bool> {
-    if args.yes || count == 0 {
-        return Ok(true);
-    }
-    show(&format!("This drops {what}, for good. Go on? [y/N] "))?;
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    let is_meant = matches!(answer.trim(), "y" | "Y" | "yes");
-    if !is_meant {
-        show("nothing is dropped; `--yes` does not ask\n")?;
-    }
-    Ok(is_meant)
+    Ok(args.yes || count == 0 || is_agreed(&format!("This drops {what}, for good. Go on?"))?)
 }

@@ -14,9 +14,9 @@ use crate::cli::exit;
 use crate::cli::run::assemble::{self, LettersOpener, SourceOpener, sink};
 use crate::cli::run::tell_totals;
 use crate::cli::tables::Kind;
-use crate::config::Found;
+use crate::config::{self, Found};
 use crate::pipeline::{self, Plan};
-use crate::sink::dead_letter::{self, Origin};
+use crate::sink::dead_letter::Origin;
 use crate::source::letters::{self, File, Store, Topic, Wanted};
 use crate::telemetry::{Format, Progress, Run};
 use crate::worker::{self, Control, Ended, Ends};
@@ -114,25 +114,9 @@ fn source(place: &Place, found: &Found, wanted: Wanted) -> anyhow::Result<Source
 }
 
 /// Opens the store of what is refused again.
-fn anew(place: &Place, found: &Found, origin: Origin) -> anyhow::Result<LettersOpener> {
-    Ok(match &place.sink {
-        Kind::Cassandra => {
-            let properties = found.file.kafka.client(found.folder.as_deref())?;
-            let (brokers, topic) = (found.file.kafka.brokers.clone(), found.file.topic.clone());
-            Box::new(move || {
-                let topic =
-                    dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
-                Ok(Box::new(topic))
-            })
-        }
-        Kind::Sqlite(directory) => {
-            let directory = File::anew(directory);
-            Box::new(move || {
-                Ok(Box::new(dead_letter::File::open(
-                    &directory,
-                    origin.clone(),
-                )?))
-            })
-        }
-    })
+fn anew(place: &Place, found: &Found, origin: Origin) -> Result<LettersOpener, config::Error> {
+    match &place.sink {
+        Kind::Cassandra => sink::beside_topic(found, &found.file.topic, origin),
+        Kind::Sqlite(directory) => Ok(sink::in_file(File::anew(directory), origin)),
+    }
 }

@@ -273,25 +273,32 @@ fn member(plugin: &Plugin, lookups: &[(String, Arc<Lookup>)]) -> kafka::Meta {
     }
 }
 
+/// A pipeline's topic and group, for whoever asks about them.
+pub(in crate::cli) fn group_config(found: &Found) -> Result<kafka::Config, config::Error> {
+    let kafka = &found.file.kafka;
+    Ok(kafka::Config {
+        brokers: kafka.brokers.clone(),
+        topic: found.file.topic.clone(),
+        group: kafka.group.clone(),
+        properties: kafka.client(found.folder.as_deref())?,
+        ..kafka::Config::default()
+    })
+}
+
 /// The source's configuration, but for what travels with commits.
 pub(in crate::cli) fn kafka_config(
     args: &Args,
     found: &Found,
 ) -> Result<kafka::Config, config::Error> {
-    let kafka = &found.file.kafka;
-    let properties = match args.is_embedded {
-        true => BTreeMap::new(),
-        false => kafka.client(found.folder.as_deref())?,
-    };
-    Ok(kafka::Config {
-        brokers: kafka.brokers.clone(),
-        topic: found.file.topic.clone(),
-        group: kafka.group.clone(),
+    let mut config = kafka::Config {
         start: args.start,
         once: args.once,
-        properties,
-        member: kafka::Meta::default(),
-    })
+        ..group_config(found)?
+    };
+    if args.is_embedded {
+        config.properties.clear();
+    }
+    Ok(config)
 }
 
 /// How workers go about their batches; work is finite that comes to an end.

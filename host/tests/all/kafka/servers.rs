@@ -6,6 +6,7 @@ use std::thread;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use host::produce::Plan;
@@ -49,6 +50,20 @@ fn topic(name: &str, partitions: i32) -> Config {
         assert!(Instant::now() < deadline, "{topic} does not show");
     }
     config
+}
+
+/// Commits for a partition, as another program would.
+fn commit(config: &Config, partition: i32, offset: i64, metadata: &str) {
+    let tool: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &config.brokers)
+        .set("group.id", &config.group)
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    let mut partition = list.add_partition(&config.topic, partition);
+    partition.set_offset(Offset::Offset(offset)).unwrap();
+    partition.set_metadata(metadata);
+    tool.commit(&list, CommitMode::Sync).unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The sink of a pipeline, with the store of dead letters that belongs beside it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -21,8 +21,6 @@ pub(in crate::cli) fn opener(
     letters: LettersOpener,
     in_flight: &Arc<AtomicUsize>,
 ) -> anyhow::Result<Opener> {
-    let keyspace = found.file.cassandra.keyspace.clone();
-    let schema = |sink| found.schema(sink).map(|schema| schema.text.clone());
     Ok(match kind {
         SinkKind::Cassandra => {
             let mut config = cassandra_config(found)?;
@@ -35,12 +33,7 @@ pub(in crate::cli) fn opener(
             })
         }
         SinkKind::Sqlite(directory) => {
-            let (directory, schema) = (directory.clone(), schema("SQLite")?);
-            let config = sqlite::Config {
-                directory,
-                keyspace,
-                schema,
-            };
+            let config = sqlite_config(directory, found)?;
             Box::new(move || {
                 Ok(Room::new(
                     Box::new(sqlite::Sqlite::open(&config)?),
@@ -49,7 +42,7 @@ pub(in crate::cli) fn opener(
             })
         }
         SinkKind::None => {
-            let schema = schema("`--sink none`")?;
+            let schema = found.schema("`--sink none`")?.text.clone();
             Box::new(move || Ok(Room::new(Box::new(none::None::open(&schema)?), letters()?)))
         }
     })
@@ -65,36 +58,39 @@ pub(super) fn letters(
     origin: dead_letter::Origin,
     topic: &str,
 ) -> Result<LettersOpener, config::Error> {
-    let brokers = found.file.kafka.brokers.clone();
-    let topic = topic.to_owned();
     Ok(match (&args.sink, &args.source) {
         _ if found.file.dead_letters == DeadLetters::Off => {
             tracing::info!("dead letters are off: rejected messages count as left out");
             Box::new(|| Ok(Box::new(dead_letter::Off)))
         }
-        (SinkKind::Sqlite(directory), _) => {
-            let directory = directory.clone();
-            Box::new(move || {
-                Ok(Box::new(dead_letter::File::open(
-                    &directory,
-                    origin.clone(),
-                )?))
-            })
-        }
+        (SinkKind::Sqlite(directory), _) => in_file(directory.clone(), origin),
         (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => {
-            let properties = found.file.kafka.client(found.folder.as_deref())?;
-            Box::new(move || {
-                let topic =
-                    dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
-                Ok(Box::new(topic))
-            })
+            beside_topic(found, topic, origin)?
         }
-        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => Box::new(move || {
-            Ok(Box::new(dead_letter::File::open(
-                Path::new("."),
-                origin.clone(),
-            )?))
-        }),
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => in_file(".".into(), origin),
+    })
+}
+
+/// Dead letters in the topic that belongs to one.
+pub(in crate::cli) fn beside_topic(
+    found: &Found,
+    topic: &str,
+    origin: dead_letter::Origin,
+) -> Result<LettersOpener, config::Error> {
+    let kafka = &found.file.kafka;
+    let (brokers, topic) = (kafka.brokers.clone(), topic.to_owned());
+    let properties = kafka.client(found.folder.as_deref())?;
+    Ok(Box::new(move || {
+        let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
+        Ok(Box::new(topic))
+    }))
+}
+
+/// Dead letters in a file of a directory.
+pub(in crate::cli) fn in_file(directory: PathBuf, origin: dead_letter::Origin) -> LettersOpener {
+    Box::new(move || {
+        let file = dead_letter::File::open(&directory, origin.clone())?;
+        Ok(Box::new(file))
     })
 }
 
@@ -116,6 +112,18 @@ pub(super) fn rows(
         plugin: kafka.member.plugin.clone(),
         lookups: lookups.context("the lookups' digests")?,
     }))
+}
+
+/// The SQLite sink's configuration.
+pub(in crate::cli) fn sqlite_config(
+    directory: &Path,
+    found: &Found,
+) -> Result<sqlite::Config, config::Error> {
+    Ok(sqlite::Config {
+        directory: directory.to_owned(),
+        keyspace: found.file.cassandra.keyspace.clone(),
+        schema: found.schema("SQLite")?.text.clone(),
+    })
 }
 
 /// The Cassandra sink's configuration.

@@ -1,7 +1,6 @@
 //! A group that reads again.
 
 use host::source::kafka::{Again, Rewind, Until};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 
 use super::*;
 
@@ -174,15 +173,7 @@ fn a_group_that_another_tool_has_moved_is_told_of() {
         &kafka::rewind(&config, &Again::Beginning, &Until::Now).unwrap(),
     )
     .unwrap();
-    let tool: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &config.brokers)
-        .set("group.id", &config.group)
-        .create()
-        .unwrap();
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&config.topic, 1, Offset::Offset(5))
-        .unwrap();
-    tool.commit(&list, CommitMode::Sync).unwrap();
+    commit(&config, 1, 5, "");
     let rewind = kafka::rewind(&config, &Again::From([(1, 5)].into()), &Until::Now).unwrap();
     let known: Vec<bool> = rewind.steps.iter().map(|s| s.knows_write_time).collect();
     // The generation is that of the other partition.

@@ -1,26 +1,11 @@
 //! What stops a partition, and only that one: with the numbers, and the way out.
 
 use host::source::kafka::{Again, Until};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 
 use super::*;
 
 /// The id of no topic.
 const OTHER: &str = r#"{"format":1,"topic":"AAAAAAAAAAAAAAAAAAAAAQ","w":7}"#;
-
-/// Commits for partition 0, as another program would.
-fn commit(config: &Config, offset: i64, metadata: &str) {
-    let tool: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &config.brokers)
-        .set("group.id", &config.group)
-        .create()
-        .unwrap();
-    let mut list = TopicPartitionList::new();
-    let mut partition = list.add_partition(&config.topic, 0);
-    partition.set_offset(Offset::Offset(offset)).unwrap();
-    partition.set_metadata(metadata);
-    tool.commit(&list, CommitMode::Sync).unwrap();
-}
 
 /// Two partitions of 30 messages each, and a group that has read none of them yet.
 fn begun(name: &str) -> Config {
@@ -65,7 +50,7 @@ fn only_the_partition_stops_whose_place_is_lost() {
     ];
     for (offset, metadata, words) in cases {
         let config = begun("stops");
-        commit(&config, offset, metadata);
+        commit(&config, 0, offset, metadata);
         let (read, errors) = read(&config, 30, 1);
         assert!(read.iter().all(|(partition, _)| *partition == 1));
         let reason = errors[0].to_string();
@@ -81,7 +66,7 @@ fn only_the_partition_stops_whose_place_is_lost() {
 #[test]
 fn a_topic_made_anew_goes_on_with_a_word() {
     let mut config = begun("word");
-    commit(&config, 5, OTHER);
+    commit(&config, 0, 5, OTHER);
     assert_eq!(read(&config, 30, 1).0.len(), 30);
     config.start = Some(Start::Earliest);
     assert_eq!(read(&config, 30, 0).0[0], (0, 0));
@@ -93,7 +78,7 @@ fn a_topic_made_anew_goes_on_with_a_word() {
         [(0, Some(30)), (1, Some(30))]
     );
 
-    commit(&config, 5, OTHER);
+    commit(&config, 0, 5, OTHER);
     let rewind = kafka::rewind(&config, &Again::From([(1, 28)].into()), &Until::Now).unwrap();
     let known: Vec<_> = rewind
         .steps
