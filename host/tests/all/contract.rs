@@ -1,5 +1,7 @@
 //! Every limit and check of the plugin boundary, reached.
 
+pub(crate) mod candidates;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -72,14 +74,18 @@ fn plugin() -> &'static Plugin {
 }
 
 fn apply(payloads: &[&str]) -> Transformed {
+    apply_to(plugin(), payloads)
+}
+
+fn apply_to(plugin: &Plugin, payloads: &[impl AsRef<str>]) -> Transformed {
     let key = Key {
         partition: vec![0],
         clustering: vec![],
     };
-    let mut instance = plugin().instance(vec![key.clone(), key], vec![]).unwrap();
+    let mut instance = plugin.instance(vec![key.clone(), key], vec![]).unwrap();
     let mut batch = Batch::new("faults".into());
     for (offset, payload) in (0..).zip(payloads) {
-        let value = Some(payload.as_bytes());
+        let value = Some(payload.as_ref().as_bytes());
         batch.push(&Message {
             partition: 0,
             offset,

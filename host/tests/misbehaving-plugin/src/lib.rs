@@ -1,6 +1,10 @@
 //! A plugin that misbehaves as each message says, so that every check and limit of the host is met.
 
+mod candidate;
+
 use std::hint::black_box;
+
+use candidate::Candidate;
 
 mod contract {
     wit_bindgen::generate!({ path: "../../../wit/plugin.wit", world: "plugin" });
@@ -46,7 +50,7 @@ impl Guest for Misbehaving {
             column("number", CqlType::Int),
             column("note", CqlType::Text),
         );
-        Ok(Description {
+        let mut description = Description {
             name,
             version: "1.0.0".to_owned(),
             fields: vec![],
@@ -61,7 +65,11 @@ impl Guest for Misbehaving {
             ],
             codes: vec!["odd".to_owned(), "dull".to_owned()],
             wants: Wants::VALUES,
-        })
+        };
+        if let Some(candidate) = Candidate::read() {
+            candidate.describe(&mut description);
+        }
+        Ok(description)
     }
 
     fn transform(batch: Messages) -> Outcome {
@@ -70,12 +78,16 @@ impl Guest for Misbehaving {
             rejected: vec![],
             filtered: vec![],
         };
+        let candidate = Candidate::read();
         let mut rest = &batch.values.bytes[..];
         for (message, length) in (0..).zip(&batch.values.lengths) {
             let (payload, after) = rest.split_at(usize::try_from(*length).unwrap_or(0));
             rest = after;
             let payload = std::str::from_utf8(payload).unwrap_or_default();
-            answer(message, payload, &mut outcome);
+            match &candidate {
+                Some(candidate) => candidate.answer(message, payload, &mut outcome),
+                None => answer(message, payload, &mut outcome),
+            }
         }
         outcome
     }
@@ -262,10 +274,12 @@ fn push_bytes(outcome: &mut Outcome, target: usize, message: u32, row: &[u8]) {
 }
 
 fn spin() {
-    let mut turns = 0_u64;
-    while black_box(turns) != u64::MAX {
-        turns += 1;
-    }
+    (0..u64::MAX).for_each(turn);
+}
+
+/// One turn of a loop that the compiler cannot leave out.
+fn turn(turn: u64) {
+    black_box(turn);
 }
 
 fn log_bomb() {
