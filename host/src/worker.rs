@@ -8,6 +8,7 @@ mod clock;
 mod collect;
 mod control;
 mod report;
+mod rest;
 mod stalls;
 mod suspects;
 mod transform;
@@ -165,6 +166,12 @@ impl Worker {
 
     fn work(&mut self, topic: &Arc<str>) -> Result<Ended, Error> {
         loop {
+            if self.rests()? {
+                if self.control.is_stopping() {
+                    return Ok(Ended::Drained);
+                }
+                continue;
+            }
             let began = Instant::now();
             let (batch, taken) = self.collect(topic.clone())?;
             let collected = began.elapsed();
@@ -218,19 +225,6 @@ impl Worker {
         let opened =
             breaker.and_then(|breaker| breaker.count(transformed.batch.len(), &outcome.rejected));
         Ok(opened.map_or(Carried::Done, Carried::Broken))
-    }
-
-    /// Takes nothing more, but stays in the group: another member would do the same again.
-    fn hold(&mut self, opened: Opened) -> Result<Ended, Error> {
-        if self.config.is_fatal_when_held {
-            return Err(Error::Breaker(opened));
-        }
-        self.stalls.waits(&self.reports, "breaker", &opened);
-        while !self.control.is_stopping() {
-            self.commit()?;
-            self.pause(SERVE_MAX)?;
-        }
-        Ok(Ended::Drained)
     }
 
     /// Writes until everything is durable. `None`: the grace period ended first.

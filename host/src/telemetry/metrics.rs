@@ -75,9 +75,9 @@ const IN_FLIGHT: Name = name("sluice_sink_in_flight", "", "Requests to Cassandra
 #[rustfmt::skip]
 const RETRIES: Name = name("sluice_sink_retries_total", "code", "Failed attempts to write a batch, each tried again");
 #[rustfmt::skip]
-const WAITING: Name = name("sluice_waiting_workers", "room", "Workers held up by their `source`, `sink` or `breaker`");
+const WAITING: Name = name("sluice_waiting_workers", "room", "Workers held up by their `source`, `sink` or `breaker`, or by a `pause`");
 #[rustfmt::skip]
-const HELD_UP: Name = name("sluice_backpressure_seconds_total", "room", "Time that workers were held up by their `source`, `sink` or `breaker`, added up");
+const HELD_UP: Name = name("sluice_backpressure_seconds_total", "room", "Time that workers were held up by their `source`, `sink` or `breaker`, or by a `pause`, added up");
 #[rustfmt::skip]
 const READY: Name = name("sluice_ready", "", "1 if `/readyz` says so, otherwise 0");
 

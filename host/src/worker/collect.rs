@@ -42,7 +42,8 @@ impl Worker {
             self.source_goes_on();
             self.changes(&mut batch);
             last = taken;
-            let is_over = taken == Taken::End || self.control.is_stopping();
+            let is_told = self.control.is_stopping() || self.control.is_paused();
+            let is_over = taken == Taken::End || is_told;
             if is_over || (taken == Taken::Nothing && batch.is_bare()) {
                 break;
             }

@@ -1,13 +1,18 @@
-//! What all workers of a pipeline must agree on: when to stop.
+//! What all workers of a pipeline must agree on: when to stop, and when to pause.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
 
 /// What all workers heed.
 pub struct Control {
     stop: Arc<AtomicBool>,
     grace_over: AtomicBool,
+    is_paused: AtomicBool,
+    /// By whom, and since when, for people.
+    paused: Mutex<Option<String>>,
     ends: Ends,
 }
 
@@ -17,6 +22,8 @@ impl Control {
         Self {
             stop,
             grace_over: AtomicBool::new(false),
+            is_paused: AtomicBool::new(false),
+            paused: Mutex::default(),
             ends,
         }
     }
@@ -39,6 +46,39 @@ impl Control {
     /// Whether draining has taken so long that a batch in flight is given up.
     pub fn is_grace_over(&self) -> bool {
         self.grace_over.load(Ordering::Relaxed)
+    }
+
+    /// Lets no worker take another batch until [`Control::resume`]; what is in flight is finished.
+    /// Who asks a second time changes nothing. Gives by whom it is paused, and since when.
+    pub fn pause(&self, by: &str) -> String {
+        let mut paused = self.paused_by();
+        let since = || format!("paused by {by} since {:.0}", Timestamp::now());
+        let told = paused.get_or_insert_with(since).clone();
+        self.is_paused.store(true, Ordering::Relaxed);
+        told
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        *self.paused_by() = None;
+        self.is_paused.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether workers take no batch.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
+    }
+
+    /// By whom it is paused, and since when, for people.
+    pub fn paused(&self) -> Option<String> {
+        if !self.is_paused() {
+            return None;
+        }
+        self.paused_by().clone()
+    }
+
+    fn paused_by(&self) -> MutexGuard<'_, Option<String>> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ends that `--once` works up to.
@@ -104,6 +144,18 @@ mod tests {
         assert_eq!(ends.reached_by(&[(0, 7), (1, 0)].into()), [0]);
         ends.finish(&[0]);
         assert!(ends.is_finished());
+    }
+
+    #[test]
+    fn the_first_who_pauses_is_told() {
+        let control = Control::new(Arc::default(), Ends::default());
+        assert_eq!((control.paused(), control.is_paused()), (None, false));
+        let told = control.pause("ada");
+        assert!(told.starts_with("paused by ada since 2"), "{told}");
+        assert_eq!(control.pause("bob"), told);
+        assert_eq!(control.paused(), Some(told));
+        control.resume();
+        assert_eq!((control.paused(), control.is_paused()), (None, false));
     }
 
     #[test]

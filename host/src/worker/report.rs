@@ -25,7 +25,7 @@ pub enum Report {
     Waits {
         /// Which worker, from 0.
         worker: usize,
-        /// Which room of it: `source` or `sink`; or its `breaker`.
+        /// Which room of it: `source` or `sink`; or its `breaker`, or a person's `pause`.
         room: &'static str,
         /// Why, for people.
         reason: String,

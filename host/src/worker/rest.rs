@@ -1,0 +1,32 @@
+//! When a worker takes nothing although there is something: somebody has paused the work, or its
+//! breaker is open.
+
+use super::{Ended, Error, Opened, SERVE_MAX, Worker};
+
+impl Worker {
+    /// Whether this turn takes no batch, because somebody has paused the work. The worker stays in
+    /// the group, and commits what is written.
+    pub(super) fn rests(&mut self) -> Result<bool, Error> {
+        let Some(reason) = self.control.paused() else {
+            self.stalls.goes_on(&self.reports, "pause");
+            return Ok(false);
+        };
+        self.stalls.waits(&self.reports, "pause", &reason);
+        self.commit()?;
+        self.pause(SERVE_MAX)?;
+        Ok(true)
+    }
+
+    /// Takes nothing more, but stays in the group: another member would do the same again.
+    pub(super) fn hold(&mut self, opened: Opened) -> Result<Ended, Error> {
+        if self.config.is_fatal_when_held {
+            return Err(Error::Breaker(opened));
+        }
+        self.stalls.waits(&self.reports, "breaker", &opened);
+        while !self.control.is_stopping() {
+            self.commit()?;
+            self.pause(SERVE_MAX)?;
+        }
+        Ok(Ended::Drained)
+    }
+}
