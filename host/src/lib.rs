@@ -10,6 +10,7 @@
 //! Read the modules in this order.
 
 pub mod access;
+pub mod code;
 pub mod failpoint;
 pub mod message;
 pub mod nearest;
@@ -20,6 +21,7 @@ pub mod lookup;
 pub mod plugin;
 pub mod sink;
 pub mod source;
+pub mod version;
 
 pub mod pipeline;
 pub mod retry;

@@ -9,16 +9,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::Checkpoint;
-use crate::lookup::Lookup;
-use crate::plugin::Plugin;
 use crate::retry::Backoff;
 use crate::row::Key;
-use crate::sink;
+use crate::sink::{self, dead_letter::Origin};
 use crate::source::{self, Source};
+use crate::version::Version;
 use crate::worker::{self, Control, Ended, Error, Report, Reports, Rooms, Stalls, Worker};
 
 /// A source with the checkpoint that commits through it.
 pub type Opened = (Box<dyn Source>, Box<dyn Checkpoint>);
+
+/// Opens a sink, with a store of letters beside it that are of some version's judgement.
+pub type SinkOpener = Box<dyn Fn(Origin) -> Result<sink::Room, sink::Error> + Send + Sync>;
 
 /// What a pipeline is made of.
 pub struct Plan {
@@ -28,14 +30,12 @@ pub struct Plan {
     pub workers: usize,
     /// How each goes about its batches.
     pub worker: worker::Config,
-    /// The plugin all of them run, each its own instance.
-    pub plugin: Plugin,
-    /// The reference data, in the order of the plugin's lookups.
-    pub lookups: Vec<Arc<Lookup>>,
+    /// What all of them run, each its own instance.
+    pub version: Version,
     /// Opens a worker's source.
     pub source: Box<dyn Fn() -> Result<Opened, source::Error> + Send + Sync>,
     /// Opens a worker's sink.
-    pub sink: Box<dyn Fn() -> Result<sink::Room, sink::Error> + Send + Sync>,
+    pub sink: SinkOpener,
     /// How long workers may take to drain once told to stop.
     pub grace: Duration,
 }
@@ -121,8 +121,8 @@ fn live(plan: &Plan, control: &Arc<Control>, reports: Reports) -> Result<Ended, 
     let Some((sink, keys)) = open_sink(plan, control, &reports, source.as_mut())? else {
         return Ok(Ended::Drained);
     };
-    let plugin = plan.plugin.instance(keys, plan.lookups.clone())?;
-    let targets = plan.plugin.description().targets.clone();
+    let plugin = plan.version.instance(keys)?;
+    let targets = plan.version.plugin.description().targets.clone();
     let rooms = Rooms {
         source,
         plugin,
@@ -143,8 +143,8 @@ fn open_sink(
 ) -> Result<Option<(sink::Room, Vec<Key>)>, Error> {
     let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
     loop {
-        let opened = (plan.sink)().and_then(|mut sink| {
-            let keys = sink.prepare(&plan.plugin.description().targets)?;
+        let opened = (plan.sink)(plan.version.origin()).and_then(|mut sink| {
+            let keys = sink.prepare(&plan.version.plugin.description().targets)?;
             Ok((sink, keys))
         });
         let error = match opened {

@@ -42,7 +42,7 @@ impl Load {
             start: None,
             once: true,
             properties: BTreeMap::new(),
-            member: kafka::Meta::default(),
+            code: host::code::Code::default(),
         };
         let held = |partitions: Vec<(i32, i64, i64)>| -> i64 {
             partitions.iter().map(|(_, low, end)| end - low).sum()

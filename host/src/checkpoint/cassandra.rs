@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use self::link::Link;
+use crate::code::Code;
 use crate::message::WriteTime;
 use crate::sink::cassandra;
 
@@ -43,10 +44,6 @@ pub struct Config {
     pub group: String,
     /// The topic.
     pub topic: String,
-    /// The plugin's digest.
-    pub plugin: String,
-    /// The lookups' digests, as JSON.
-    pub lookups: String,
 }
 
 /// How far one partition is.
@@ -66,6 +63,8 @@ pub struct Row {
     pub epoch: i64,
     /// Who wrote it.
     pub member: String,
+    /// With which code.
+    pub code: Arc<Code>,
 }
 
 /// The rows of one group.
@@ -260,6 +259,7 @@ mod tests {
             generation: 0,
             epoch: 0,
             member: String::new(),
+            code: Arc::default(),
         }
     }
 

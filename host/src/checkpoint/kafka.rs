@@ -77,6 +77,7 @@ fn row(place: Place, member: &str) -> Row {
         generation: place.past.generation,
         epoch: place.past.epoch.unwrap_or(0),
         member: member.to_owned(),
+        code: place.past.code,
     }
 }
 
@@ -91,6 +92,7 @@ fn place(row: Row) -> Place {
             epoch: Some(row.epoch),
             // What was read before is read again then.
             skip: None,
+            code: row.code,
         },
     }
 }

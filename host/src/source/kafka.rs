@@ -32,12 +32,13 @@ pub use self::commit::{Committer, News};
 use self::failure::Trouble;
 pub use self::group::Place;
 use self::group::{Consumer, Group};
-pub use self::meta::{Meta, Past, Skip};
+pub use self::meta::{Past, Skip};
 use self::native::Inbox;
 pub use self::reader::Reader;
 pub use self::rewind::{Again, Rewind, Step, Until, go_back, rewind};
 pub use self::start::{Start, time};
 use crate::checkpoint::cassandra::Store;
+use crate::code::Code;
 use crate::message::{Batch, Message};
 use crate::source::{Change, Error, Limits, Source, Standing, Taken};
 use crate::{access, checkpoint, failpoint};
@@ -71,7 +72,7 @@ pub struct Config {
     /// More of librdkafka's settings, but those our promises rest on; passwords are among them.
     pub properties: BTreeMap<String, SecretString>,
     /// What travels with each commit.
-    pub member: Meta,
+    pub code: Code,
 }
 
 /// A member of a consumer group.
@@ -121,7 +122,7 @@ pub fn open(
 /// # Errors
 /// When librdkafka refuses a setting.
 pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
-    let size = meta::size_max(&config.member);
+    let size = meta::size_max(&config.code);
     if size > meta::BYTES_MAX {
         let reason = format!(
             "the digests of so many lookups take {size} bytes of a commit, and Kafka stores {}",
@@ -130,7 +131,7 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         return Err(Error::Settings(reason.into()));
     }
     let consumer: Consumer = settings::member(config)?
-        .create_with_context(Group::new(&config.topic, &config.member))
+        .create_with_context(Group::new(&config.topic, &config.code))
         .map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
     consumer
         .subscribe(&[&config.topic])

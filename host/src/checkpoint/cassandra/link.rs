@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use scylla::client::session::Session;
@@ -9,6 +10,7 @@ use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
 
 use super::{Config, Row, Work};
+use crate::code::Code;
 use crate::sink::{Error, cassandra};
 
 /// The tables, but not their keyspace: it is replicated as the pipeline's own.
@@ -22,7 +24,7 @@ const BEGIN: &str = "INSERT INTO sluice.generations (pipeline, consumer_group, g
     first_offset, plugin, lookups, taken_by, taken_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS";
 
 const KEPT: &str = "SELECT partition, topic_id, next_offset, w, generation, member, \
-    WRITETIME(next_offset) FROM sluice.checkpoints \
+    plugin, lookups, WRITETIME(next_offset) FROM sluice.checkpoints \
     WHERE cluster_id = ? AND consumer_group = ? AND topic = ?";
 
 /// A session, as soon as there is one.
@@ -181,7 +183,17 @@ impl Link {
     }
 
     async fn kept(&self, cluster: &str) -> Result<Vec<Row>, String> {
-        type Columns = (i32, Option<String>, i64, Option<i64>, i32, String, i64);
+        type Columns = (
+            i32,
+            Option<String>,
+            i64,
+            Option<i64>,
+            i32,
+            String,
+            String,
+            String,
+            i64,
+        );
         let (config, session, statements) = self.parts();
         let key = (cluster, config.group.as_str(), config.topic.as_str());
         let answer = match session.execute_unpaged(&statements.kept, key).await {
@@ -196,8 +208,9 @@ impl Link {
             .map_err(|error| error.to_string())?;
         let rows = rows.rows::<Columns>().map_err(|error| error.to_string())?;
         rows.map(|row| {
-            let (partition, topic, next, write_time, generation, member, written) =
+            let (partition, topic, next, write_time, generation, member, plugin, lookups, written) =
                 row.map_err(|error| error.to_string())?;
+            let lookups = serde_json::from_str(&lookups).map_err(|error| error.to_string())?;
             Ok(Row {
                 partition,
                 topic,
@@ -206,6 +219,7 @@ impl Link {
                 generation: u32::try_from(generation).unwrap_or(0),
                 epoch: written - next,
                 member,
+                code: Arc::new(Code { plugin, lookups }),
             })
         })
         .collect()
@@ -222,8 +236,8 @@ impl Link {
             row.next,
             row.write_time,
             generation(row),
-            config.plugin.as_str(),
-            config.lookups.as_str(),
+            row.code.plugin.as_str(),
+            lookups(&row.code),
             row.member.as_str(),
             row.epoch.saturating_add(row.next),
         );
@@ -242,8 +256,8 @@ impl Link {
             generation(row),
             row.partition,
             row.next,
-            config.plugin.as_str(),
-            config.lookups.as_str(),
+            row.code.plugin.as_str(),
+            lookups(&row.code),
             row.member.as_str(),
             CqlTimestamp(i64::try_from(now).unwrap_or(i64::MAX)),
         );
@@ -260,6 +274,11 @@ fn none_if(error: &Error, reason: String) -> Result<Vec<Row>, String> {
     } else {
         Ok(Vec::new())
     }
+}
+
+/// The lookups' digests by name, as JSON.
+fn lookups(code: &Code) -> String {
+    serde_json::to_string(&code.lookups).expect("texts are always JSON")
 }
 
 fn generation(row: &Row) -> i32 {

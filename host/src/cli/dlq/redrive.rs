@@ -16,7 +16,6 @@ use crate::cli::run::tell_totals;
 use crate::cli::tables::Kind;
 use crate::config::{self, Found};
 use crate::pipeline::{self, Plan};
-use crate::sink::dead_letter::Origin;
 use crate::source::letters::{self, File, Store, Topic, Wanted};
 use crate::telemetry::{Format, Progress, Run};
 use crate::worker::{self, Control, Ended, Ends};
@@ -49,9 +48,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             (name, bytes)
         }
     };
-    let loaded = assemble::load(&found, &name, &bytes)?;
+    let version = assemble::load(&found, &name, &bytes)?;
     let wanted = Wanted {
-        plugin: loaded.origin.name.clone(),
+        plugin: version.origin().name,
         code: args.code.clone(),
         is_whole: true,
         ..Wanted::default()
@@ -72,18 +71,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             ..assemble::worker_config(&found, true)
         },
         source: source(&args.place, &found, wanted)?,
-        sink: sink::opener(
-            &kind,
-            &found,
-            anew(&args.place, &found, loaded.origin)?,
-            &Arc::default(),
-        )?,
-        lookups: loaded
-            .lookups
-            .into_iter()
-            .map(|(_, lookup)| lookup)
-            .collect(),
-        plugin: loaded.plugin,
+        sink: sink::opener(&kind, &found, anew(&args.place, &found)?, &Arc::default())?,
+        version,
         grace: args.grace,
     };
     let control = Arc::new(Control::new(stop, Ends::default()));
@@ -114,9 +103,9 @@ fn source(place: &Place, found: &Found, wanted: Wanted) -> anyhow::Result<Source
 }
 
 /// Opens the store of what is refused again.
-fn anew(place: &Place, found: &Found, origin: Origin) -> Result<LettersOpener, config::Error> {
+fn anew(place: &Place, found: &Found) -> Result<LettersOpener, config::Error> {
     match &place.sink {
-        Kind::Cassandra => sink::beside_topic(found, &found.file.topic, origin),
-        Kind::Sqlite(directory) => Ok(sink::in_file(File::anew(directory), origin)),
+        Kind::Cassandra => sink::beside_topic(found, &found.file.topic),
+        Kind::Sqlite(directory) => Ok(sink::in_file(File::anew(directory))),
     }
 }

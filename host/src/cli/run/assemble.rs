@@ -4,7 +4,6 @@ pub(in crate::cli) mod sink;
 mod stream;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -19,9 +18,9 @@ use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
 use crate::plugin::{self, Plugin};
-use crate::sink::dead_letter::Origin;
 use crate::source::{Limits, kafka};
 use crate::telemetry::{Board, Run};
+use crate::version::Version;
 use crate::worker::{self, Ends};
 
 pub(in crate::cli) use sink::LettersOpener;
@@ -100,13 +99,9 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     flags.extend(admin.map(|address| Flag::new("--admin", &["admin", "address"], address)));
     let found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
     let (name, bytes) = found.plugin()?;
-    let Loaded {
-        plugin,
-        lookups,
-        origin,
-    } = load(&found, &name, &bytes)?;
+    let version = load(&found, &name, &bytes)?;
     let mut kafka = kafka_config(args, &found)?;
-    kafka.member = member(&plugin, &lookups);
+    kafka.code = version.code();
     let topic: Arc<str> = match &args.source {
         SourceKind::Kafka => kafka.topic.as_str().into(),
         SourceKind::File(path) => {
@@ -116,7 +111,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     };
     let run = Run::new(&kafka.group, topic.clone());
     let in_flight = Arc::default();
-    let board = watch::board(run, &origin, &lookups, (&args.sink, &in_flight), stop);
+    let board = watch::board(run, &version, (&args.sink, &in_flight), stop);
     let watched = watch::open(&found.file.admin, &board)?;
 
     let Stream {
@@ -131,7 +126,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         SourceKind::File(path) => stream::file(path.clone(), topic.clone()),
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
-    let letters = sink::letters(args, &found, origin, &topic)?;
+    let letters = sink::letters(args, &found, &topic)?;
     let sink = sink::opener(&args.sink, &found, letters, &in_flight)?;
     let workers = match &args.sink {
         // SQLite has one writer.
@@ -140,14 +135,13 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     };
     let mut worker = worker_config(&found, is_finite);
     worker.has_breaker &= !args.no_breaker;
-    worker.notes = notes(args, &found, plugin.digest());
+    worker.notes = notes(args, &found, version.plugin.digest());
     board.expect(workers);
     let plan = Plan {
         topic,
         workers,
         worker,
-        plugin,
-        lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),
+        version,
         source,
         sink,
         grace: args.grace,
@@ -161,31 +155,14 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     })
 }
 
-/// A plugin with what it needs.
-pub(in crate::cli) struct Loaded {
-    pub(in crate::cli) plugin: Plugin,
-    pub(in crate::cli) lookups: Vec<(String, Arc<Lookup>)>,
-    pub(in crate::cli) origin: Origin,
-}
-
 /// Loads a plugin of a name, and its reference data.
-pub(in crate::cli) fn load(found: &Found, name: &str, bytes: &[u8]) -> anyhow::Result<Loaded> {
+pub(in crate::cli) fn load(found: &Found, name: &str, bytes: &[u8]) -> anyhow::Result<Version> {
     let plugin = Plugin::load(name, bytes, &plugin_config(found)?);
     let plugin = plugin.with_context(|| name.to_owned())?;
     let description = plugin.description();
     found.declared(&description.codes, &description.lookups)?;
     let lookups = lookups(found, &plugin)?;
-    let (name, version) = (description.name.clone(), description.version.clone());
-    let origin = Origin {
-        name,
-        version,
-        digest: plugin.digest().to_owned(),
-    };
-    Ok(Loaded {
-        plugin,
-        lookups,
-        origin,
-    })
+    Ok(Version { plugin, lookups })
 }
 
 /// The name a plugin gives itself, to find the pipeline it is for.
@@ -260,17 +237,6 @@ pub(in crate::cli) fn lookup(
     let header = section.is_none_or(|section| section.header);
     let lookup = Lookup::read(&from, &bytes, declared, &lookup::Options { header })?;
     Ok((from, lookup))
-}
-
-/// What travels with each commit.
-fn member(plugin: &Plugin, lookups: &[(String, Arc<Lookup>)]) -> kafka::Meta {
-    let digests = lookups
-        .iter()
-        .map(|(name, lookup)| (name.clone(), lookup.digest().to_owned()));
-    kafka::Meta {
-        plugin: plugin.digest().to_owned(),
-        lookups: digests.collect::<BTreeMap<_, _>>(),
-    }
 }
 
 /// A pipeline's topic and group, for whoever asks about them.

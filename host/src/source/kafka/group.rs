@@ -18,9 +18,10 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::meta::{self, Meta, Past};
+use super::meta::{self, Past};
 use super::native;
 use crate::access::{self, Told};
+use crate::code::Code;
 use crate::failpoint;
 use crate::source::Change;
 
@@ -35,7 +36,6 @@ pub(super) type Consumer = BaseConsumer<Group>;
 /// What the hooks share with the source and the committer.
 pub(super) struct Group {
     pub(super) topic: String,
-    pub(super) meta: Meta,
     state: Mutex<State>,
     /// Why no broker lets us in.
     pub(super) told: Told,
@@ -43,6 +43,8 @@ pub(super) struct Group {
 
 #[derive(Default)]
 pub(super) struct State {
+    /// What makes our rows.
+    pub(super) code: Arc<Code>,
     /// Given to us, and not read yet: their starts are not resolved.
     pub(super) pending: BTreeSet<i32>,
     /// What we read.
@@ -119,11 +121,13 @@ impl State {
 }
 
 impl Group {
-    pub(super) fn new(topic: &str, meta: &Meta) -> Self {
+    pub(super) fn new(topic: &str, code: &Code) -> Self {
         Self {
             topic: topic.to_owned(),
-            meta: meta.clone(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                code: Arc::new(code.clone()),
+                ..State::default()
+            }),
             told: Told::default(),
         }
     }
@@ -136,7 +140,7 @@ impl Group {
     /// Offsets with their metadata, as Kafka commits them.
     pub(super) fn list(&self, places: &[Place]) -> TopicPartitionList {
         let each = places.iter().map(|place| {
-            let metadata = meta::write(&self.meta, &place.past);
+            let metadata = meta::write(&place.past);
             (place.partition, place.offset, metadata)
         });
         list(&self.topic, each)

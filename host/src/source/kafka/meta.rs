@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::Code;
 use crate::message::WriteTime;
 
 /// The format this version writes, and the newest it reads.
@@ -19,15 +20,6 @@ const TOPIC_ID_LENGTH: usize = 22;
 
 /// The most bytes of it: Kafka's `offset.metadata.max.bytes` as it comes.
 pub(super) const BYTES_MAX: usize = 4096;
-
-/// Which code makes the rows: it travels in the metadata of every commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Meta {
-    /// The plugin's digest.
-    pub plugin: String,
-    /// The lookups' digests, by name.
-    pub lookups: BTreeMap<String, String>,
-}
 
 /// Offsets that were read before, and that a group which reads again leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -53,11 +45,13 @@ pub struct Past {
     pub epoch: Option<i64>,
     /// What is left out further on, if the group reads again up to a place.
     pub skip: Option<Skip>,
+    /// Which code made the rows; an empty one, if none has yet, or nobody knows.
+    pub code: Arc<Code>,
 }
 
 /// Which code made the rows before a commit, as its metadata tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
+pub(super) enum Whose {
     /// The same as ours.
     Ours,
     /// Another plugin, or other lookups.
@@ -66,15 +60,14 @@ pub(super) enum Code {
     Unknown,
 }
 
-/// Which code made the rows before a commit. What cannot be read says nothing.
-pub(super) fn code(bytes: &[u8], ours: &Meta) -> Code {
-    let written = parse(bytes).unwrap_or_default();
-    if (&written.plugin, &written.lookups) == (&ours.plugin, &ours.lookups) {
-        Code::Ours
-    } else if written.plugin.is_empty() {
-        Code::Unknown
+/// Whose rows are before a commit.
+pub(super) fn whose(past: &Past, ours: &Code) -> Whose {
+    if *past.code == *ours {
+        Whose::Ours
+    } else if past.code.plugin.is_empty() {
+        Whose::Unknown
     } else {
-        Code::Other
+        Whose::Other
     }
 }
 
@@ -141,7 +134,7 @@ struct Written {
 }
 
 /// The metadata of one partition's commit.
-pub(super) fn write(meta: &Meta, past: &Past) -> String {
+pub(super) fn write(past: &Past) -> String {
     let written = Written {
         format: FORMAT,
         topic: past.topic.as_deref().map(str::to_owned),
@@ -149,14 +142,14 @@ pub(super) fn write(meta: &Meta, past: &Past) -> String {
         w: past.write_time,
         epoch: past.epoch,
         skip: past.skip,
-        plugin: meta.plugin.clone(),
-        lookups: meta.lookups.clone(),
+        plugin: past.code.plugin.clone(),
+        lookups: past.code.lookups.clone(),
     };
     serde_json::to_string(&written).expect("numbers and texts are always JSON")
 }
 
 /// The most bytes that the metadata of one partition's commit may come to.
-pub(super) fn size_max(meta: &Meta) -> usize {
+pub(super) fn size_max(code: &Code) -> usize {
     let longest = Past {
         topic: Some("A".repeat(TOPIC_ID_LENGTH).into()),
         generation: u32::MAX,
@@ -166,15 +159,19 @@ pub(super) fn size_max(meta: &Meta) -> usize {
             from: i64::MAX,
             to: i64::MAX,
         }),
+        code: Arc::new(code.clone()),
     };
-    write(meta, &longest).len()
+    write(&longest).len()
 }
 
 /// The metadata of a commit that takes a group back from an offset, into a new generation, in which no
 /// code has made rows yet.
 pub(super) fn rewound(past: &Past, offset: i64, generation: u32) -> String {
-    let past = past.clone().in_new_epoch(offset);
-    write(&Meta::default(), &past.in_generation(generation))
+    let past = Past {
+        code: Arc::default(),
+        ..past.clone().in_new_epoch(offset)
+    };
+    write(&past.in_generation(generation))
 }
 
 /// Reads back what was written before, or says why it cannot. Empty metadata is what Kafka's own
@@ -187,6 +184,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Past, String> {
         write_time: written.w,
         epoch: written.epoch,
         skip: written.skip,
+        code: Arc::new(Code {
+            plugin: written.plugin,
+            lookups: written.lookups,
+        }),
     })
 }
 
@@ -213,8 +214,8 @@ fn parse(bytes: &[u8]) -> Result<Written, String> {
 mod tests {
     use super::*;
 
-    fn meta() -> Meta {
-        Meta {
+    fn ours() -> Code {
+        Code {
             plugin: "ab".repeat(32),
             lookups: [("songs".to_owned(), "cd".repeat(32))].into(),
         }
@@ -227,6 +228,7 @@ mod tests {
             write_time,
             epoch: Some(FUTURE),
             skip: Some(Skip { from: 40, to: 70 }),
+            code: Arc::new(ours()),
         }
     }
 
@@ -237,7 +239,7 @@ mod tests {
     fn what_was_written_before_comes_back() {
         for write_time in [None, Some(0), Some(1_772_467_200_000_123)] {
             let past = past(3, write_time);
-            assert_eq!(read(write(&meta(), &past).as_bytes()), Ok(past));
+            assert_eq!(read(write(&past).as_bytes()), Ok(past));
         }
     }
 
@@ -248,8 +250,9 @@ mod tests {
             let mut found = read(after.as_bytes()).unwrap();
             assert!(found.epoch.take() > Some(FUTURE + 30), "{after}");
             found.epoch = Some(FUTURE);
+            assert_eq!(whose(&found, &ours()), Whose::Unknown);
+            found.code = Arc::new(ours());
             assert_eq!(found, past(5, expected));
-            assert_eq!(code(after.as_bytes(), &meta()), Code::Unknown);
         }
         let found = read(rewound(&Past::default(), 30, 1).as_bytes()).unwrap();
         assert_eq!((found.generation, found.write_time), (1, Some(1_000)));
@@ -258,22 +261,24 @@ mod tests {
 
     #[test]
     fn code_is_told_apart_by_its_digests() {
-        let mut other_lookup = meta();
+        let mut other_lookup = ours();
         other_lookup.lookups.insert("songs".into(), "ef".into());
-        let other_plugin = Meta {
+        let other_plugin = Code {
             plugin: "ef".into(),
-            ..meta()
+            ..ours()
         };
-        let commits = [
-            (write(&meta(), &past(0, None)), Code::Ours),
-            (write(&other_plugin, &past(0, None)), Code::Other),
-            (write(&other_lookup, &past(0, None)), Code::Other),
-            (write(&Meta::default(), &past(0, None)), Code::Unknown),
-            (String::new(), Code::Unknown),
-            ("not ours".to_owned(), Code::Unknown),
-        ];
-        for (metadata, expected) in commits {
-            assert_eq!(code(metadata.as_bytes(), &meta()), expected, "{metadata}");
+        for (code, expected) in [
+            (ours(), Whose::Ours),
+            (other_plugin, Whose::Other),
+            (other_lookup, Whose::Other),
+            (Code::default(), Whose::Unknown),
+        ] {
+            let code = Arc::new(code);
+            let past = Past {
+                code: code.clone(),
+                ..past(0, None)
+            };
+            assert_eq!(whose(&past, &ours()), expected, "{code:?}");
         }
     }
 

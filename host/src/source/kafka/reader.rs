@@ -52,7 +52,7 @@ impl Reader {
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "50");
         let consumer: Consumer = settings
-            .create_with_context(Group::new(&config.topic, &config.member))
+            .create_with_context(Group::new(&config.topic, &config.code))
             .map_err(|error| Error::Settings(error.into()))?;
         let mut reader = Self {
             inbox: Inbox::new(Arc::new(consumer)),

@@ -8,9 +8,10 @@ use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::group::{Consumer, Place};
-use super::meta::{self, Code, Meta, Past};
+use super::meta::{self, Past, Whose};
 use super::start::{ASK_WAIT_MAX, Commit, Start, Topic};
 use super::{Kept, native};
+use crate::code::Code;
 use crate::source::Error;
 
 /// What becomes of partitions that were assigned.
@@ -38,9 +39,11 @@ pub(super) fn settle(
     };
     let (partitions, id) = topic.identified()?;
     let mut commits = topic.commits(&partitions)?;
+    let code = consumer.context().state().code.clone();
     let fresh = Past {
         topic: id,
         generation: generation(&commits),
+        code,
         ..Past::default()
     }
     .in_new_epoch(0);
@@ -70,7 +73,7 @@ pub(super) fn settle(
     }
     commits.retain(|(partition, ..)| pending.contains(partition));
     let fresh = Past {
-        generation: ours(&commits, &consumer.context().meta, fresh.generation),
+        generation: ours(&commits, &fresh.code, fresh.generation),
         ..fresh
     };
     let (ready, refused) = go_on(consumer, &topic, start, &fresh, commits)?;
@@ -101,7 +104,7 @@ fn commits_of(rows: Vec<Place>, partitions: &[i32]) -> Vec<Commit> {
         .iter()
         .map(|partition| match rows.get(partition) {
             Some(row) => {
-                let metadata = meta::write(&Meta::default(), &row.past);
+                let metadata = meta::write(&row.past);
                 (*partition, Some(row.offset), metadata.into_bytes())
             }
             None => (*partition, None, Vec::new()),
@@ -133,9 +136,10 @@ fn go_on(
             }
             Ok(past) => {
                 let is_same = past.generation == fresh.generation
-                    && meta::code(&metadata, &consumer.context().meta) == Code::Ours;
+                    && meta::whose(&past, &fresh.code) == Whose::Ours;
                 let past = Past {
                     topic: fresh.topic.clone(),
+                    code: fresh.code.clone(),
                     epoch: past.epoch.or(fresh.epoch),
                     ..past.in_generation(fresh.generation)
                 };
@@ -161,6 +165,7 @@ fn go_on(
                 Past {
                     topic: fresh.topic.clone(),
                     generation: fresh.generation,
+                    code: fresh.code.clone(),
                     ..before.1.in_new_epoch(before.0)
                 }
             }));
@@ -201,10 +206,12 @@ pub(super) fn generation(commits: &[Commit]) -> u32 {
 
 /// The generation that we write in: the next one, where another plugin or other lookups have written in
 /// the greatest. What they wrote and did not commit is read again, and our rows must win.
-fn ours(commits: &[Commit], code: &Meta, greatest: u32) -> u32 {
+fn ours(commits: &[Commit], code: &Code, greatest: u32) -> u32 {
     let is_other = |metadata: &[u8]| {
-        let generation = meta::read(metadata).map(|past| past.generation);
-        generation == Ok(greatest) && meta::code(metadata, code) == Code::Other
+        let past = meta::read(metadata);
+        past.is_ok_and(|past| {
+            past.generation == greatest && meta::whose(&past, code) == Whose::Other
+        })
     };
     let is_next = commits.iter().any(|(.., metadata)| is_other(metadata));
     greatest + u32::from(is_next)

@@ -10,8 +10,8 @@ type Begin = (i64, u32, Option<i64>);
 /// Joins, reads nothing, and leaves.
 fn begin(config: &Config, plugin: &str, songs: &str) -> Begin {
     let mut config = config.clone();
-    config.member.plugin = plugin.to_owned();
-    config.member.lookups = BTreeMap::from([("songs".to_owned(), songs.to_owned())]);
+    config.code.plugin = plugin.to_owned();
+    config.code.lookups = BTreeMap::from([("songs".to_owned(), songs.to_owned())]);
     let (mut source, _committer) = kafka::join(&config).unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -37,7 +37,7 @@ fn begin(config: &Config, plugin: &str, songs: &str) -> Begin {
 fn other_code_takes_the_next_generation_before_it_writes() {
     let broker = Broker::start(TOPIC, 1).unwrap();
     let mut config = config(&broker.brokers(), TOPIC, "group");
-    config.member.plugin = "first".to_owned();
+    config.code.plugin = "first".to_owned();
     send(&producer(&config.brokers, &[]), TOPIC, 1, 10);
     let mut member = Member::join(&config);
     member.turns("reading", |member| member.read.len() == 10);

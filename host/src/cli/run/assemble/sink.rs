@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use anyhow::Context;
-
 use super::{Args, SinkKind, SourceKind};
 use crate::checkpoint;
 use crate::config::{self, DeadLetters, Found};
+use crate::pipeline::SinkOpener;
+use crate::sink::dead_letter::Origin;
 use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
 use crate::source::kafka;
-
-type Opener = Box<dyn Fn() -> Result<Room, Error> + Send + Sync>;
 
 /// Opens a worker's sink, with a store of dead letters beside it.
 pub(in crate::cli) fn opener(
@@ -20,54 +18,56 @@ pub(in crate::cli) fn opener(
     found: &Found,
     letters: LettersOpener,
     in_flight: &Arc<AtomicUsize>,
-) -> anyhow::Result<Opener> {
+) -> anyhow::Result<SinkOpener> {
     Ok(match kind {
         SinkKind::Cassandra => {
             let mut config = cassandra_config(found)?;
             config.in_flight = in_flight.clone();
-            Box::new(move || {
+            Box::new(move |origin| {
                 Ok(Room::new(
                     Box::new(cassandra::Cassandra::open(&config)?),
-                    letters()?,
+                    letters(origin)?,
                 ))
             })
         }
         SinkKind::Sqlite(directory) => {
             let config = sqlite_config(directory, found)?;
-            Box::new(move || {
+            Box::new(move |origin| {
                 Ok(Room::new(
                     Box::new(sqlite::Sqlite::open(&config)?),
-                    letters()?,
+                    letters(origin)?,
                 ))
             })
         }
         SinkKind::None => {
             let schema = found.schema("`--sink none`")?.text.clone();
-            Box::new(move || Ok(Room::new(Box::new(none::None::open(&schema)?), letters()?)))
+            Box::new(move |origin| {
+                Ok(Room::new(
+                    Box::new(none::None::open(&schema)?),
+                    letters(origin)?,
+                ))
+            })
         }
     })
 }
 
 pub(in crate::cli) type LettersOpener =
-    Box<dyn Fn() -> Result<Box<dyn Letters>, Error> + Send + Sync>;
+    Box<dyn Fn(Origin) -> Result<Box<dyn Letters>, Error> + Send + Sync>;
 
 /// Opens the store of dead letters that belongs beside a worker's sink.
 pub(super) fn letters(
     args: &Args,
     found: &Found,
-    origin: dead_letter::Origin,
     topic: &str,
 ) -> Result<LettersOpener, config::Error> {
     Ok(match (&args.sink, &args.source) {
         _ if found.file.dead_letters == DeadLetters::Off => {
             tracing::info!("dead letters are off: rejected messages count as left out");
-            Box::new(|| Ok(Box::new(dead_letter::Off)))
+            Box::new(|_| Ok(Box::new(dead_letter::Off)))
         }
-        (SinkKind::Sqlite(directory), _) => in_file(directory.clone(), origin),
-        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => {
-            beside_topic(found, topic, origin)?
-        }
-        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => in_file(".".into(), origin),
+        (SinkKind::Sqlite(directory), _) => in_file(directory.clone()),
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::Kafka) => beside_topic(found, topic)?,
+        (SinkKind::Cassandra | SinkKind::None, SourceKind::File(_)) => in_file(".".into()),
     })
 }
 
@@ -75,21 +75,20 @@ pub(super) fn letters(
 pub(in crate::cli) fn beside_topic(
     found: &Found,
     topic: &str,
-    origin: dead_letter::Origin,
 ) -> Result<LettersOpener, config::Error> {
     let kafka = &found.file.kafka;
     let (brokers, topic) = (kafka.brokers.clone(), topic.to_owned());
     let properties = kafka.client(found.folder.as_deref())?;
-    Ok(Box::new(move || {
-        let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin.clone())?;
+    Ok(Box::new(move |origin| {
+        let topic = dead_letter::Topic::open(&brokers, &topic, &properties, origin)?;
         Ok(Box::new(topic))
     }))
 }
 
 /// Dead letters in a file of a directory.
-pub(in crate::cli) fn in_file(directory: PathBuf, origin: dead_letter::Origin) -> LettersOpener {
-    Box::new(move || {
-        let file = dead_letter::File::open(&directory, origin.clone())?;
+pub(in crate::cli) fn in_file(directory: PathBuf) -> LettersOpener {
+    Box::new(move |origin| {
+        let file = dead_letter::File::open(&directory, origin)?;
         Ok(Box::new(file))
     })
 }
@@ -103,14 +102,11 @@ pub(super) fn rows(
     if args.sink != SinkKind::Cassandra {
         return Ok(None);
     }
-    let lookups = serde_json::to_string(&kafka.member.lookups);
     Ok(Some(checkpoint::cassandra::Config {
         cassandra: cassandra_config(found)?,
         pipeline: found.named.clone(),
         group: kafka.group.clone(),
         topic: kafka.topic.clone(),
-        plugin: kafka.member.plugin.clone(),
-        lookups: lookups.context("the lookups' digests")?,
     }))
 }
 

@@ -9,22 +9,20 @@ use anyhow::Context;
 
 use super::SinkKind;
 use crate::config::{self, AdminSection};
-use crate::lookup::Lookup;
-use crate::sink::dead_letter::Origin;
 use crate::telemetry::admin::{Admin, Notice};
 use crate::telemetry::{About, Board, Run};
+use crate::version::Version;
 
 /// The board of a pipeline before its first report. Requests are counted for Cassandra only.
 pub(super) fn board(
     run: Run,
-    plugin: &Origin,
-    lookups: &[(String, Arc<Lookup>)],
+    version: &Version,
     (sink, in_flight): (&SinkKind, &Arc<AtomicUsize>),
     stop: &Arc<AtomicBool>,
 ) -> Arc<Board> {
-    let lookups = lookups
-        .iter()
-        .map(|(name, lookup)| (name.clone(), lookup.len()));
+    let plugin = version.origin();
+    let lookups = version.lookups.iter();
+    let lookups = lookups.map(|(name, lookup)| (name.clone(), lookup.len()));
     Arc::new(Board::new(About {
         run,
         plugin: [&plugin.name, &plugin.version, &plugin.digest],
