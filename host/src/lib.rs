@@ -25,6 +25,7 @@ pub mod version;
 
 pub mod pipeline;
 pub mod retry;
+pub mod swap;
 pub mod worker;
 
 pub mod config;

@@ -38,12 +38,15 @@ const MODULES: &[(&str, &[&str])] = &[
     ("query", &["nearest", "row", "sink"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
     ("worker", &["code", "failpoint", "message", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
-    ("telemetry", &["message", "worker"]),
     ("pipeline", &["retry", "row", "source", "sink", "checkpoint", "version", "worker"]),
+    ("swap", &[
+        "code", "failpoint", "lookup", "message", "pipeline", "plugin", "row", "samples", "sink", "version", "worker",
+    ]),
+    ("telemetry", &["message", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
     ("cli", &[
         "access", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
-        "samples", "version", "worker", "telemetry", "pipeline", "config",
+        "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
 

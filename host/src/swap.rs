@@ -1,0 +1,100 @@
+//! Another version for a running pipeline: proved, put to whoever decides, and traded.
+//!
+//! One thread, the steward's, does all of it beside the workers, one offer at a time. Until the trade
+//! nothing of it touches a worker; the trade itself is a batch's boundary.
+
+mod event;
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+pub use event::{Event, Proposal, Traded};
+
+/// What somebody wants to run instead.
+#[derive(Debug)]
+pub struct Offer {
+    /// What is offered.
+    pub what: What,
+    /// Who offers it, for the history: a person, `SIGHUP`, `--watch`.
+    pub who: String,
+    /// Who decides once it is proved.
+    pub consent: Consent,
+    /// Whether it ends with what the proof found.
+    pub is_dry_run: bool,
+}
+
+/// What can be offered.
+pub enum What {
+    /// A plugin.
+    Plugin {
+        /// Where it comes from, for people.
+        name: String,
+        /// The file's bytes, read once.
+        bytes: Vec<u8>,
+    },
+    /// Other reference data for the same plugin.
+    Lookup {
+        /// Which of the plugin's lookups.
+        lookup: String,
+        /// Where it comes from, for people.
+        name: String,
+        /// The file's bytes, read once.
+        bytes: Vec<u8>,
+    },
+    /// The version that ran before.
+    Before,
+}
+
+impl fmt::Debug for What {
+    // Not the bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plugin { name, .. } => write!(f, "Plugin({name})"),
+            Self::Lookup { lookup, name, .. } => write!(f, "Lookup({lookup}, {name})"),
+            Self::Before => write!(f, "Before"),
+        }
+    }
+}
+
+/// Who decides whether a proved candidate is traded for what runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Whoever offers it, once the proposal is seen.
+    Asked,
+    /// It is given beforehand; what the proof refuses stays refused.
+    Given,
+    /// The pipeline's `[swap]`.
+    Policy,
+}
+
+/// An offer on its way. Dropped before it is agreed to, it leaves the version that runs.
+#[derive(Debug)]
+pub struct Asked {
+    events: Receiver<Event>,
+    agree: SyncSender<()>,
+}
+
+impl Asked {
+    /// What happened next, within `wait`; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// When there is nothing more to come.
+    pub fn next(&self, wait: Duration) -> Result<Option<Event>, Over> {
+        match self.events.recv_timeout(wait) {
+            Ok(event) => Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Over),
+        }
+    }
+
+    /// Agrees to what was proposed.
+    pub fn agree(&self) {
+        // Agreeing twice, or too late, changes nothing.
+        let _ = self.agree.try_send(());
+    }
+}
+
+/// There is nothing more to come of an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over;
