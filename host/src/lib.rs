@@ -16,6 +16,7 @@ pub mod message;
 pub mod nearest;
 pub mod row;
 
+pub mod archive;
 pub mod checkpoint;
 pub mod lookup;
 pub mod plugin;

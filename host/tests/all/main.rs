@@ -6,6 +6,7 @@ mod support;
 
 mod admin;
 mod aggregates;
+mod archive;
 mod breaker;
 mod cassandra;
 mod check;

@@ -299,7 +299,9 @@ mod tests {
             .collect();
         assert!(made[1].ends_with("sluice.checkpoints"), "{made:?}");
         assert!(made[2].ends_with("sluice.generations"), "{made:?}");
-        assert_eq!(made.len(), 3);
+        assert!(made[3].starts_with("ALTER TABLE"), "{made:?}");
+        assert!(made[4].ends_with("sluice.plugins"), "{made:?}");
+        assert_eq!(made.len(), 5);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use scylla::client::session::Session;
 use scylla::cluster::metadata::{ColumnType, NativeType};
 use scylla::deserialize::row::ColumnIterator;
+use scylla::response::query_result::QueryResult;
 use scylla::serialize::SerializationError;
 use scylla::serialize::row::{RowSerializationContext, SerializeRow};
 use scylla::serialize::writers::RowWriter;
@@ -111,11 +112,23 @@ impl Reader {
             .block_on(Box::pin(self.selected(query, parameters)))
     }
 
-    async fn selected(&self, query: &str, parameters: &[Parameter]) -> Result<Answer, Error> {
-        let refused = |reason: String| Error::Refused {
+    /// Runs a statement that answers nothing, whose parameters stand in it as `?`.
+    ///
+    /// # Errors
+    /// As [`Reader::select`].
+    pub fn run(&self, statement: &str, parameters: &[Parameter]) -> Result<(), Error> {
+        let asked = Box::pin(self.asked(statement, parameters));
+        self.runtime.block_on(asked).map(drop)
+    }
+
+    fn refused(&self, reason: String) -> Error {
+        Error::Refused {
             store: self.config.store(),
             reason,
-        };
+        }
+    }
+
+    async fn asked(&self, query: &str, parameters: &[Parameter]) -> Result<QueryResult, Error> {
         let prepared = self.session.prepare(query).await;
         let prepared = prepared.map_err(|error| self.error(&error.into()))?;
         for (variable, parameter) in prepared.get_variable_col_specs().iter().zip(parameters) {
@@ -123,7 +136,7 @@ impl Reader {
             if wanted != Some(parameter.kind) {
                 let (name, kind) = (variable.name(), parameter.kind.name());
                 let wanted = wanted.map_or("of another type", CqlType::name);
-                return Err(refused(format!(
+                return Err(self.refused(format!(
                     "the query gives {kind} for `{name}`, which is {wanted}"
                 )));
             }
@@ -132,7 +145,12 @@ impl Reader {
             .session
             .execute_unpaged(&prepared, Bound(parameters))
             .await;
-        let answer = answer.map_err(|error| self.error(&error))?;
+        answer.map_err(|error| self.error(&error))
+    }
+
+    async fn selected(&self, query: &str, parameters: &[Parameter]) -> Result<Answer, Error> {
+        let refused = |reason: String| self.refused(reason);
+        let answer = self.asked(query, parameters).await?;
         let answer = answer
             .into_rows_result()
             .map_err(|error| refused(error.to_string()))?;

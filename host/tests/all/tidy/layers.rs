@@ -33,6 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("sink", &["access", "failpoint", "message", "row"]),
     ("checkpoint", &["code", "failpoint", "message", "sink"]),
     ("version", &["code", "lookup", "plugin", "row", "sink"]),
+    ("archive", &["checkpoint", "code", "lookup", "row", "sink"]),
     ("embedded", &[]),
     ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink"]),

@@ -1,0 +1,270 @@
+//! Versions beside the tables: `sluice.plugins` and `sluice.generations`, where every member finds them.
+//!
+//! A call connects and leaves again: trades are rare, and a session that nobody drives loses its
+//! connections.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Archive, End, Error, Generation, Outcome, Part, TAKE_MAX, Trade};
+use crate::checkpoint;
+use crate::code::Code;
+use crate::row::CqlType;
+use crate::sink::cassandra::{Config, Reader};
+use crate::sink::value::Value;
+use crate::sink::{self, Parameter};
+
+/// How much of a part is in one row: far below what a node takes at once.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The partition that the row of a generation itself has; those of a topic count from 0.
+const ITSELF: i32 = -1;
+
+const HEAD: &str = "SELECT size, name FROM sluice.plugins WHERE digest = ? LIMIT 1";
+
+const CHUNK: &str = "SELECT bytes FROM sluice.plugins WHERE digest = ? AND chunk = ?";
+
+const KEEP_CHUNK: &str = "INSERT INTO sluice.plugins (digest, chunk, bytes) VALUES (?, ?, ?)";
+
+const KEEP_HEAD: &str =
+    "INSERT INTO sluice.plugins (digest, size, name, kept_at) VALUES (?, ?, ?, ?)";
+
+const TAKE: &str = "INSERT INTO sluice.generations (pipeline, consumer_group, generation, partition, \
+    plugin, lookups, replaced_plugin, replaced_lookups, taken_by, taken_at, diff, outcome) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS";
+
+// Conditional as the insert is: of two ways to write a cell, only like ones are ordered.
+const FINISH: &str = "UPDATE sluice.generations SET outcome = ?, reason = ?, pause_us = ?, ended_at = ? \
+    WHERE pipeline = ? AND consumer_group = ? AND generation = ? AND partition = ? IF EXISTS";
+
+const HISTORY: &str = "SELECT generation, plugin, lookups, replaced_plugin, replaced_lookups, taken_by, \
+    taken_at, diff, outcome, reason, pause_us FROM sluice.generations \
+    WHERE pipeline = ? AND consumer_group = ? AND partition = ? \
+    ORDER BY generation DESC LIMIT ? ALLOW FILTERING";
+
+/// The versions of one group.
+#[derive(Debug)]
+pub struct Cassandra {
+    config: Config,
+    pipeline: String,
+    group: String,
+    /// Whether the tables were made, or found to be as they should be.
+    is_made: AtomicBool,
+}
+
+impl Cassandra {
+    /// Those of a pipeline's group. Nothing is asked yet.
+    pub fn new(config: Config, pipeline: String, group: String) -> Self {
+        Self {
+            config,
+            pipeline,
+            group,
+            is_made: AtomicBool::new(false),
+        }
+    }
+
+    /// A session, and the tables of this version.
+    fn reader(&self) -> Result<Reader, Error> {
+        let reader = Reader::open(&self.config)?;
+        if !self.is_made.load(Ordering::Relaxed) {
+            let columns = [
+                "SELECT size FROM sluice.plugins LIMIT 1",
+                "SELECT ended_at FROM sluice.generations LIMIT 1",
+            ];
+            let is_refused = |query| match reader.select(query, &[]) {
+                Ok(_) => Ok(false),
+                Err(error) if error.is_transient() => Err(error),
+                Err(_) => Ok(true),
+            };
+            if is_refused(columns[0])? || is_refused(columns[1])? {
+                checkpoint::cassandra::apply(&self.config)?;
+            }
+            self.is_made.store(true, Ordering::Relaxed);
+        }
+        Ok(reader)
+    }
+
+    fn key(&self, generation: u32) -> [Parameter; 4] {
+        [
+            text(&self.pipeline),
+            text(&self.group),
+            int(generation),
+            partition(),
+        ]
+    }
+}
+
+impl Archive for Cassandra {
+    fn keep(&self, part: &Part) -> Result<(), Error> {
+        let (reader, digest) = (self.reader()?, part.digest());
+        if matches!(fetch(&reader, &digest), Ok(Some(_))) {
+            return Ok(());
+        }
+        for (chunk, bytes) in (0..).zip(part.bytes.chunks(CHUNK_BYTES)) {
+            let bytes = of(CqlType::Blob, bytes);
+            reader.run(KEEP_CHUNK, &[text(&digest), int(chunk), bytes])?;
+        }
+        // Last: what has no head is not there.
+        let size = bigint(part.bytes.len() as u64);
+        let head = [text(&digest), size, text(&part.name), timestamp()];
+        reader.run(KEEP_HEAD, &head)?;
+        Ok(())
+    }
+
+    fn fetch(&self, digest: &str) -> Result<Option<Part>, Error> {
+        fetch(&self.reader()?, digest)
+    }
+
+    fn take(&self, at_least: u32, trade: &Trade) -> Result<u32, Error> {
+        let reader = self.reader()?;
+        for generation in at_least..at_least.saturating_add(TAKE_MAX) {
+            let mut row = Vec::from(self.key(generation));
+            row.extend([
+                text(&trade.code.plugin),
+                lookups(&trade.code),
+                text(&trade.replaced.plugin),
+                lookups(&trade.replaced),
+                text(&trade.by),
+                timestamp(),
+                text(&trade.diff),
+                text(Outcome::Running.name()),
+            ]);
+            if is_applied(&reader.select(TAKE, &row)?) {
+                return Ok(generation);
+            }
+        }
+        Err(Error::Taken(at_least))
+    }
+
+    fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
+        let mut row = vec![
+            text(end.outcome.name()),
+            text(&end.reason),
+            bigint(end.pause_us),
+            timestamp(),
+        ];
+        row.extend(self.key(generation));
+        if is_applied(&self.reader()?.select(FINISH, &row)?) {
+            return Ok(());
+        }
+        Err(self.damaged(generation, "there is no such row"))
+    }
+
+    fn history(&self, generations_max: usize) -> Result<Vec<Generation>, Error> {
+        let [pipeline, group, _, partition] = self.key(0);
+        let limit = int(u32::try_from(generations_max).unwrap_or(u32::MAX));
+        let answer = self
+            .reader()?
+            .select(HISTORY, &[pipeline, group, partition, limit])?;
+        let rows = answer.rows.iter();
+        rows.map(|row| generation(row).ok_or_else(|| self.damaged(0, "a row cannot be read")))
+            .collect()
+    }
+}
+
+impl Cassandra {
+    fn damaged(&self, generation: u32, reason: &str) -> Error {
+        Error::Damaged {
+            place: "sluice.generations".to_owned(),
+            what: format!(
+                "{} of {}, generation {generation}",
+                self.pipeline, self.group
+            ),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+fn fetch(reader: &Reader, digest: &str) -> Result<Option<Part>, Error> {
+    let head = reader.select(HEAD, &[text(digest)])?;
+    let Some([Value::Integer(size), Value::Text(name)]) = head.rows.first().map(|row| &row[..])
+    else {
+        return Ok(None);
+    };
+    let mut part = Part {
+        name: name.clone(),
+        bytes: Vec::new(),
+    };
+    for chunk in 0.. {
+        if part.bytes.len() as u64 >= size.unsigned_abs() {
+            break;
+        }
+        let answer = reader.select(CHUNK, &[text(digest), int(chunk)])?;
+        match answer.rows.first().map(|row| &row[..]) {
+            Some([Value::Blob(bytes)]) if !bytes.is_empty() => part.bytes.extend(bytes),
+            Some(_) | None => break,
+        }
+    }
+    super::verified("sluice.plugins", digest, part).map(Some)
+}
+
+/// A row of [`HISTORY`].
+fn generation(row: &[Value]) -> Option<Generation> {
+    let text = |at: usize| {
+        if let Value::Text(text) = &row[at] {
+            return text.clone();
+        }
+        String::new()
+    };
+    let code = |at: usize| {
+        Some(Code {
+            plugin: text(at),
+            lookups: serde_json::from_str::<BTreeMap<_, _>>(&text(at + 1)).ok()?,
+        })
+    };
+    let number = |at: usize| {
+        if let Value::Integer(number) | Value::Timestamp(number) = row[at] {
+            return Some(number);
+        }
+        None
+    };
+    Some(Generation {
+        generation: u32::try_from(number(0)?).ok()?,
+        code: code(1)?,
+        replaced: code(3)?,
+        by: text(5),
+        taken_ms: number(6)?,
+        diff: text(7),
+        outcome: Outcome::of(&text(8))?,
+        reason: text(9),
+        pause_us: number(10).and_then(|pause| u64::try_from(pause).ok()),
+    })
+}
+
+/// Whether a conditional statement did what it says.
+fn is_applied(answer: &sink::Answer) -> bool {
+    answer.rows.first().and_then(|row| row.first()) == Some(&Value::Boolean(true))
+}
+
+fn of(kind: CqlType, cell: &[u8]) -> Parameter {
+    Parameter {
+        kind,
+        cell: cell.to_vec(),
+    }
+}
+
+fn text(text: &str) -> Parameter {
+    of(CqlType::Text, text.as_bytes())
+}
+
+fn int(number: u32) -> Parameter {
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    of(CqlType::Int, &number.to_be_bytes())
+}
+
+fn partition() -> Parameter {
+    of(CqlType::Int, &ITSELF.to_be_bytes())
+}
+
+fn bigint(number: u64) -> Parameter {
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    of(CqlType::Bigint, &number.to_be_bytes())
+}
+
+fn timestamp() -> Parameter {
+    of(CqlType::Timestamp, &super::now_ms().to_be_bytes())
+}
+
+fn lookups(code: &Code) -> Parameter {
+    text(&serde_json::to_string(&code.lookups).expect("texts are always JSON"))
+}

@@ -1,0 +1,74 @@
+use super::*;
+
+/// A generation in which `new` replaced `old`, in the plugin and in one lookup.
+fn entry(outcome: Outcome, old: &str, new: &str) -> Generation {
+    let code = |digest: &str| Code {
+        plugin: digest.to_owned(),
+        lookups: [("songs".to_owned(), format!("songs of {digest}"))].into(),
+    };
+    let trade = Trade {
+        code: code(new),
+        replaced: code(old),
+        ..Trade::default()
+    };
+    Generation {
+        outcome,
+        ..Generation::begun(1, &trade)
+    }
+}
+
+#[test]
+fn an_old_file_is_told_from_a_new_deployment() {
+    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    type Case = (
+        &'static [(Outcome, &'static str, &'static str)],
+        (&'static str, &'static str),
+        bool,
+    );
+    // What happened, the last one first; the file and what the commits name; whether the file is old.
+    let cases: &[Case] = &[
+        (&[], ("a", "b"), false),
+        (&[(Kept, "a", "b")], ("a", "b"), true),
+        (&[(Running, "a", "b")], ("a", "b"), true),
+        (&[(Abandoned, "a", "b")], ("a", "b"), false),
+        (&[(Kept, "a", "b")], ("b", "b"), false),
+        (&[(Kept, "a", "b")], ("c", "b"), false),
+        (&[(Kept, "b", "c"), (Kept, "a", "b")], ("a", "c"), true),
+        // The bad one of a trade that was rolled back.
+        (&[(RolledBack, "a", "b")], ("b", "a"), true),
+        (&[(RolledBack, "a", "b")], ("a", "b"), false),
+        // There and back again.
+        (&[(Kept, "b", "a"), (Kept, "a", "b")], ("b", "a"), true),
+        // `c` was deployed by a restart after that, so that `a` now may be, too.
+        (&[(Kept, "a", "b")], ("a", "c"), false),
+        (&[(Kept, "c", "d"), (Kept, "a", "b")], ("a", "d"), false),
+    ];
+    for (history, (file, committed), expected) in cases {
+        let entries: Vec<_> = history.iter().map(|(o, a, b)| entry(*o, a, b)).collect();
+        let found = was_traded_away(&entries, Which::Plugin, file, committed);
+        assert_eq!(found, *expected, "{history:?}: {file}, {committed}");
+        let songs = [file, committed].map(|of| format!("songs of {of}"));
+        let which = Which::Lookup("songs");
+        let found = was_traded_away(&entries, which, &songs[0], &songs[1]);
+        assert_eq!(
+            found, *expected,
+            "{history:?}: lookups of {file}, {committed}"
+        );
+        assert!(!was_traded_away(
+            &entries,
+            Which::Lookup("other"),
+            &songs[0],
+            &songs[1]
+        ));
+    }
+}
+
+#[test]
+fn an_outcome_comes_back_from_its_name() {
+    for outcome in Outcome::ALL {
+        assert_eq!(Outcome::of(outcome.name()), Some(outcome));
+        let json = serde_json::to_value(outcome).unwrap();
+        assert_eq!(json, outcome.name());
+    }
+    assert_eq!(Outcome::of("unheard of"), None);
+}
