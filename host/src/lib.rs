@@ -36,4 +36,5 @@ pub mod query;
 pub mod samples;
 pub mod telemetry;
 
+pub mod admin;
 pub mod cli;

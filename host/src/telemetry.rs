@@ -1,9 +1,8 @@
-//! What a person or a program sees of the work: the log, the lines of progress, the last line,
-//! and what it is answered at the admin address.
+//! What a person or a program sees of the work: the log, the lines of progress, the last line, and
+//! what is known of it at any time.
 //!
 //! It counts reports; it never looks into a room.
 
-pub mod admin;
 mod batch;
 mod board;
 mod limit;

@@ -84,6 +84,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tell_admin(assembled.watched.as_ref())?;
     let (board, ends) = (assembled.board, assembled.ends);
     let control = Arc::new(Control::new(stop.clone(), ends));
+    if let Some(watched) = &assembled.watched {
+        watched.desk.open(control.clone());
+    }
 
     let settled = Arc::new(AtomicU64::new(0));
     let plan = produce_plan(args, &file.topic, &broker);

@@ -90,6 +90,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let wait = args.grace.saturating_add(LEAVE_MAX);
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
     let control = Arc::new(Control::new(stop, assembled.ends));
+    if let Some(watched) = &assembled.watched {
+        watched.desk.open(control.clone());
+    }
     let topic = assembled.plan.topic.clone();
     let board = assembled.board;
     let mut progress = Progress::new(args.progress, board.run().clone());

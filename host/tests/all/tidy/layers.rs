@@ -11,7 +11,8 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
     (&["openssl_probe"], &["config"]),
     (&["rusqlite"], &["sink"]),
     (&["wasmtime", "wasmtime_wasi", "wit_component", "wit_parser", "wasmparser", "wasm_encoder", "wat"], &["plugin"]),
-    (&["http", "httparse", "prometheus_client"], &["telemetry"]),
+    (&["http", "httparse"], &["admin"]),
+    (&["prometheus_client"], &["telemetry"]),
     (&["clap"], &["main", "cli"]),
     (&["anyhow"], &["main", "cli"]),
 ];
@@ -45,8 +46,9 @@ const MODULES: &[(&str, &[&str])] = &[
     ]),
     ("telemetry", &["message", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
+    ("admin", &["swap", "telemetry", "worker"]),
     ("cli", &[
-        "access", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
+        "access", "admin", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
         "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use anyhow::Context;
 
 use super::SinkKind;
+use crate::admin::{Admin, Desk, Notice};
 use crate::config::{self, AdminSection};
-use crate::telemetry::admin::{Admin, Notice};
 use crate::telemetry::{About, Board, Run};
 use crate::version::Version;
 
@@ -36,6 +36,8 @@ pub(super) fn board(
 pub struct Watched {
     /// Where it listens.
     pub address: SocketAddr,
+    /// What can be changed there.
+    pub desk: Arc<Desk>,
     /// Where that is told to other programs, if the environment has a place for it.
     _notice: Option<Notice>,
 }
@@ -49,13 +51,20 @@ pub(super) fn open(section: &AdminSection, board: &Arc<Board>) -> anyhow::Result
     let admin = admin.map_err(|error| config::Error::Setting(error.to_string()))?;
     let address = admin.address();
     tracing::info!(asked_for = section.address, "admin at http://{address}");
-    admin.serve(board.clone()).context("the admin address")?;
     let _notice = config::runtime_directory().and_then(|directory| {
-        let posted = Notice::post(&directory, board.run(), address);
+        let posted = admin.post(&directory, board.run());
         let told = |error: &io::Error| {
             tracing::warn!(directory = %directory.display(), %error, "the admin address is not told there");
         };
         posted.inspect_err(told).ok()
     });
-    Ok(Some(Watched { address, _notice }))
+    let desk = Arc::<Desk>::default();
+    admin
+        .serve(board.clone(), desk.clone())
+        .context("the admin address")?;
+    Ok(Some(Watched {
+        address,
+        desk,
+        _notice,
+    }))
 }

@@ -1,5 +1,5 @@
 //! Where a running host is found: a file that tells its admin address, which may not be the one that
-//! was asked for.
+//! was asked for, and its token.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::token::Token;
 use crate::telemetry::Run;
 
 /// The file, which goes when this does. After a kill it stays: its reader asks whether its `pid`
@@ -18,10 +19,12 @@ pub struct Notice(PathBuf);
 
 impl Notice {
     /// Puts `<group>-<pid>.json` into a directory, for its owner only.
-    ///
-    /// # Errors
-    /// If the directory cannot be made, or not be written.
-    pub fn post(directory: &Path, run: &Run, address: SocketAddr) -> io::Result<Self> {
+    pub(super) fn post(
+        directory: &Path,
+        run: &Run,
+        address: SocketAddr,
+        token: &Token,
+    ) -> io::Result<Self> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -44,6 +47,7 @@ impl Notice {
             "group": run.id,
             "pid": pid,
             "runId": run.run,
+            "token": token.reveal(),
             "topic": &*run.topic,
         });
         writeln!(file, "{told}")?;
@@ -94,7 +98,7 @@ mod tests {
             let name = format!("{name}-{}.json", std::process::id());
             fs::create_dir_all(&directory).unwrap();
             fs::write(directory.join(format!("{name}.new")), "half").unwrap();
-            let notice = Notice::post(&directory, &run, address).unwrap();
+            let notice = Notice::post(&directory, &run, address, &Token::random()).unwrap();
             let path = directory.join(name);
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);

@@ -4,9 +4,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::*;
-use crate::telemetry::{About, Run};
+use crate::telemetry::About;
+
+mod changes;
 
 fn served(address: &str, names: &[&str]) -> SocketAddr {
+    opened(address, names, Arc::default()).0
+}
+
+/// Serves what `desk` can change; where, and with which token.
+fn opened(address: &str, names: &[&str], desk: Arc<Desk>) -> (SocketAddr, String) {
     let board = Board::new(About {
         run: Run::new("group", "plays".into()),
         plugin: ["p", "1", "abc"],
@@ -16,9 +23,9 @@ fn served(address: &str, names: &[&str]) -> SocketAddr {
     });
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
     let admin = Admin::open(address, &names).unwrap();
-    let address = admin.address();
-    admin.serve(Arc::new(board)).unwrap();
-    address
+    let served = (admin.address(), admin.token.reveal().to_owned());
+    admin.serve(Arc::new(board), desk).unwrap();
+    served
 }
 
 /// Sends a request as it is; everything that comes back.
@@ -47,7 +54,13 @@ fn routes_answer_and_change_nothing() {
         ("GET /metrics", "200", "sluice_ready 0\n"),
         ("GET /api/v1/progress", "200", "null\n"),
         ("GET /", "200", "/readyz\n"),
-        ("GET /api", "404", "there are only\n/livez\n"),
+        ("GET /api", "404", "there are only\nGET  /livez\n"),
+        (
+            "POST /api/v1/reboot",
+            "404",
+            "there are only\nGET  /livez\n",
+        ),
+        ("GET /api/v1/pause", "405", "allow: POST\r\n"),
         ("POST /livez", "405", "allow: GET, HEAD\r\n"),
         ("DELETE /api/v1/progress", "405", "nothing to change"),
     ] {
