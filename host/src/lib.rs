@@ -14,6 +14,7 @@ pub mod code;
 pub mod failpoint;
 pub mod message;
 pub mod nearest;
+pub mod recent;
 pub mod row;
 
 pub mod archive;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One partition's half-open range of offsets: `start` is the first, `end` the next one to read.
@@ -200,6 +201,19 @@ impl Batch {
             self.bytes.truncate(given_up.at as usize);
         }
         self.spans.retain(|span| span.start < span.end);
+    }
+
+    /// Some of its messages as a batch of their own, with the write times they have.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[must_use]
+    pub fn part(&self, messages: Range<usize>) -> Self {
+        let mut part = Self::new(self.topic.clone());
+        for index in messages {
+            part.push_again(&self.message(index), self.write_time(index));
+        }
+        part
     }
 
     /// Takes the spans of partitions out: whoever owns them now will read them again. The messages

@@ -3,6 +3,7 @@
 //! One thread, the steward's, does all of it beside the workers, one offer at a time. Until the trade
 //! nothing of it touches a worker; the trade itself is a batch's boundary.
 
+pub mod diff;
 mod event;
 
 use std::fmt;

@@ -27,6 +27,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("message", &[]),
     ("nearest", &[]),
     ("row", &["message"]),
+    ("recent", &["message", "row"]),
     ("retry", &[]),
     ("lookup", &["row"]),
     ("source", &["access", "code", "failpoint", "message", "row"]),
@@ -39,17 +40,17 @@ const MODULES: &[(&str, &[&str])] = &[
     ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
-    ("worker", &["code", "failpoint", "message", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
+    ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
     ("pipeline", &["retry", "row", "source", "sink", "checkpoint", "version", "worker"]),
     ("swap", &[
-        "code", "failpoint", "lookup", "message", "pipeline", "plugin", "row", "samples", "sink", "version", "worker",
+        "code", "failpoint", "lookup", "message", "pipeline", "plugin", "recent", "row", "samples", "sink", "version", "worker",
     ]),
     ("telemetry", &["message", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
     ("admin", &["swap", "telemetry", "worker"]),
     ("cli", &[
         "access", "admin", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
-        "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
+        "recent", "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
 
