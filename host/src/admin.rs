@@ -6,6 +6,7 @@
 
 mod answer;
 mod asked;
+pub mod client;
 mod desk;
 mod notice;
 mod token;

@@ -1,11 +1,13 @@
 //! The command line. One file a verb; each assembles rooms and has no logic of its own.
 
+pub mod ask;
 pub mod check;
 pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod exit;
 pub mod inspect;
+pub mod pause;
 pub mod produce;
 pub mod query;
 pub mod replay;
@@ -54,6 +56,10 @@ enum Verb {
     Query(query::Args),
     /// Let a pipeline read again what it has read before, to correct its rows
     Replay(replay::Args),
+    /// Let a running host take nothing more, and stay in its group
+    Pause(pause::Args),
+    /// Let a paused host go on
+    Resume(pause::Args),
     /// Show, compare or apply a pipeline's schema
     Schema(schema::Args),
     /// Show what a pipeline's configuration comes to, and what it may say
@@ -89,6 +95,8 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Produce(args)), _) => produce::run(args),
         (Some(Verb::Query(args)), _) => query::run(args),
         (Some(Verb::Replay(args)), _) => replay::run(&args),
+        (Some(Verb::Pause(args)), _) => pause::pause(&args),
+        (Some(Verb::Resume(args)), _) => pause::resume(&args),
         (Some(Verb::Schema(args)), _) => schema::run(args),
         (Some(Verb::Config(args)), _) => config::run(args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),

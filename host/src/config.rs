@@ -146,6 +146,16 @@ pub fn runtime_directory() -> Option<PathBuf> {
     Some(PathBuf::from(own?).join("sluice"))
 }
 
+/// The token of a host whose notice is not to be had, as the environment has it.
+pub fn admin_token() -> Option<String> {
+    std::env::var("SLUICE_ADMIN_TOKEN").ok()
+}
+
+/// Who asks a running host for something, for its log: the environment's user; empty, if unknown.
+pub fn user() -> String {
+    std::env::var("USER").unwrap_or_default()
+}
+
 /// How the user began this program, to begin the commands that are shown: `cargo run ... --`, if
 /// cargo started it, else its path as typed.
 pub fn invocation() -> String {

@@ -36,9 +36,9 @@ impl Answer {
 
     /// The token is not there, or not this run's.
     pub(super) fn unauthorized() -> Self {
-        let reason = "only who knows this run's token changes anything: `host status` and its like \
-                      read it from the host's notice; others send it as `Authorization: Bearer \
-                      TOKEN`\n";
+        let reason = "only who knows this run's token changes anything: it stands in the notice that the host \
+                      has put into XDG_RUNTIME_DIR; `host` on another machine takes it from \
+                      SLUICE_ADMIN_TOKEN, others send it as `Authorization: Bearer TOKEN`\n";
         let answer = Self::text(StatusCode::UNAUTHORIZED, reason);
         let more = "www-authenticate: Bearer\r\n";
         Self { more, ..answer }

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use crate::{config, lookup, plugin, produce, query, sink, source, worker};
+use crate::{admin, config, lookup, plugin, produce, query, sink, source, worker};
 
 /// The command line is wrong; clap exits with it too.
 pub const USAGE: u8 = 2;
+/// The running host that is asked for is not there.
+pub const UNAVAILABLE: u8 = 69;
 /// Our own mistake: an assertion failed.
 pub const BUG: u8 = 70;
 /// An upstream is down, or a batch could not be finished in time: try again later.
@@ -65,6 +67,10 @@ fn code(error: &anyhow::Error) -> u8 {
         let asked = cause.downcast_ref::<query::Error>();
         asked.is_some_and(query::Error::is_usage)
     });
+    let asked = causes().find_map(|cause| cause.downcast_ref::<admin::client::Error>());
+    if asked.is_some_and(admin::client::Error::is_away) {
+        return UNAVAILABLE;
+    }
     if is_usage {
         return USAGE;
     }

@@ -2,6 +2,7 @@
 
 mod exposition;
 mod grafana;
+mod pause;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
