@@ -8,6 +8,10 @@ pub mod kafka;
 pub mod letters;
 pub mod memory;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::code::Code;
 use crate::sink::Written;
 
 /// What must be done with what was recorded.
@@ -32,6 +36,15 @@ pub trait Checkpoint {
     /// # Errors
     /// When it could not be committed. What was recorded is kept for the next call.
     fn commit(&mut self, when: Commit) -> Result<(), Error>;
+
+    /// What is recorded from now on is made by other code, in this generation. The next commit says so
+    /// of all partitions; it is sent at once and not waited for. Where nothing is kept for others, there is
+    /// nobody to tell.
+    fn trade(&mut self, _code: &Arc<Code>, _generation: u32) {}
+
+    /// Goes back to these offsets, in a generation whose rows beat those before. The one exception to
+    /// never moving backwards: what was recorded is made again.
+    fn rewind(&mut self, _to: &BTreeMap<i32, i64>, _generation: u32) {}
 }
 
 /// Why progress could not be kept.

@@ -14,7 +14,7 @@ use crate::row::Key;
 use crate::sink::{self, dead_letter::Origin};
 use crate::source::{self, Source};
 use crate::version::Version;
-use crate::worker::{self, Control, Ended, Error, Report, Reports, Rooms, Stalls, Worker};
+use crate::worker::{self, Control, Ended, Error, Fitted, Report, Reports, Rooms, Stalls, Worker};
 
 /// A source with the checkpoint that commits through it.
 pub type Opened = (Box<dyn Source>, Box<dyn Checkpoint>);
@@ -121,14 +121,12 @@ fn live(plan: &Plan, control: &Arc<Control>, reports: Reports) -> Result<Ended, 
     let Some((sink, keys)) = open_sink(plan, control, &reports, source.as_mut())? else {
         return Ok(Ended::Drained);
     };
-    let plugin = plan.version.instance(keys)?;
-    let targets = plan.version.plugin.description().targets.clone();
+    let fitted = Fitted::of(&plan.version, keys)?;
     let rooms = Rooms {
         source,
-        plugin,
+        fitted,
         sink,
         checkpoint,
-        targets,
     };
     reports.send(Report::Ready);
     Worker::new(plan.worker.clone(), rooms, control.clone(), reports).run(plan.topic.clone())

@@ -24,7 +24,7 @@ use crate::row::{CqlType, Key, Rejected, Stage, Target, Transformed};
 ///
 /// Writing is an upsert with the row's write time: the greater one wins, so that writing a batch
 /// twice leaves the tables as writing it once.
-pub trait Sink {
+pub trait Sink: Send {
     /// Connects, checks the live tables against what the plugin declares, and prepares statements.
     /// Answers with each target's key. May be called again after an error.
     ///
@@ -71,7 +71,10 @@ pub struct Answer {
 }
 
 /// A store of dead letters.
-pub trait Letters {
+pub trait Letters: Send {
+    /// Whose judgement it is from now on.
+    fn judged_by(&mut self, origin: &dead_letter::Origin);
+
     /// Starts to keep the rejected messages of a batch. Called again with the same batch after an
     /// error, it keeps at least those that are not kept yet.
     fn start(&mut self, batch: &Arc<Transformed>, rejected: &[Rejected]);
@@ -150,6 +153,16 @@ impl Room {
             letters,
             state: State::Idle,
         }
+    }
+
+    /// The sink alone.
+    pub fn into_sink(self) -> Box<dyn Sink> {
+        self.sink
+    }
+
+    /// Whose judgement dead letters are from now on.
+    pub fn judged_by(&mut self, origin: &dead_letter::Origin) {
+        self.letters.judged_by(origin);
     }
 
     /// As [`Sink::prepare`].

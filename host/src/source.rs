@@ -7,6 +7,7 @@ pub mod kafka;
 pub mod letters;
 pub mod replay;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::access;
@@ -94,6 +95,15 @@ pub trait Source {
     /// What was assigned and released since the last call, in order. Look after every `take` and
     /// `serve`, before anything else is done: messages of a partition follow its `Assigned`.
     fn changes(&mut self) -> Vec<Change>;
+
+    /// Reads again from these offsets of partitions that it owns, or on from where it is, if that is
+    /// the same: what was taken and not written comes back.
+    ///
+    /// # Errors
+    /// If it cannot go back, as one that is read once cannot.
+    fn rewind(&mut self, _to: &BTreeMap<i32, i64>) -> Result<(), Error> {
+        Err(Error::Rewind("this is read once, and not again".into()))
+    }
 
     /// Whether the last error that waiting may mend still holds: of one and the same, `take` and
     /// `serve` tell once. A source that never waits need not say so.

@@ -7,10 +7,13 @@ mod breaker;
 mod clock;
 mod collect;
 mod control;
+mod made;
+mod membership;
 mod report;
 mod rest;
 mod stalls;
 mod suspects;
+mod trade;
 mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,19 +24,22 @@ use std::time::{Duration, Instant};
 use crate::checkpoint::{self, Checkpoint, Commit};
 use crate::failpoint::has_bug;
 use crate::message::Batch;
-use crate::plugin::{self, Instance};
+use crate::plugin;
 use crate::retry::Backoff;
-use crate::row::{Target, Transformed};
+use crate::row::Transformed;
 use crate::sink::{self, Written};
-use crate::source::{self, Change, Limits, Source, Taken};
+use crate::source::{self, Limits, Source, Taken};
 
 use breaker::Breaker;
 pub use breaker::Opened;
 pub use clock::Clock;
 pub use control::{Control, Ends};
+pub use made::sweeping;
 pub use report::{Done, Report, Reports};
 pub use stalls::Stalls;
 use suspects::Suspects;
+pub use trade::{Back, Fitted, Order, Trade};
+use trade::{Entering, Trial};
 
 /// How a worker goes about its batches.
 #[derive(Clone, Debug)]
@@ -57,13 +63,11 @@ pub struct Rooms {
     /// Where its messages come from.
     pub source: Box<dyn Source>,
     /// What turns them into rows.
-    pub plugin: Instance,
+    pub fitted: Fitted,
     /// Where the rows go.
     pub sink: sink::Room,
     /// Where progress is kept.
     pub checkpoint: Box<dyn Checkpoint>,
-    /// What the plugin declares, to prepare the sink again when the tables have changed.
-    pub targets: Vec<Target>,
 }
 
 /// How the work ended.
@@ -115,6 +119,10 @@ pub struct Worker {
     stalls: Stalls,
     breaker: Option<Breaker>,
     suspects: Suspects,
+    /// A trade that the broker does not know of yet.
+    entering: Option<Entering>,
+    /// While what runs is on probation.
+    trial: Option<Trial>,
 }
 
 /// What became of a batch.
@@ -123,6 +131,8 @@ enum Carried {
     Done,
     /// It is durable as far as the breaker let it through.
     Broken(Opened),
+    /// What runs is on probation and cannot go on.
+    Failed(String),
     /// The grace period ended first.
     Unfinished,
 }
@@ -147,6 +157,8 @@ impl Worker {
             stalls,
             breaker: has_breaker.then(Breaker::default),
             suspects,
+            entering: None,
+            trial: None,
         }
     }
 
@@ -166,6 +178,7 @@ impl Worker {
 
     fn work(&mut self, topic: &Arc<str>) -> Result<Ended, Error> {
         loop {
+            self.obey()?;
             if self.rests()? {
                 if self.control.is_stopping() {
                     return Ok(Ended::Drained);
@@ -181,13 +194,18 @@ impl Worker {
                 });
                 match self.carry(batch, began, collected)? {
                     Carried::Done => {}
+                    Carried::Broken(opened) if self.trial.is_some() => {
+                        self.fails(opened.to_string())?;
+                    }
                     Carried::Broken(opened) => return self.hold(opened),
+                    Carried::Failed(reason) => self.fails(reason)?,
                     Carried::Unfinished => return Ok(Ended::Unfinished),
                 }
-            } else {
+            } else if self.entered()? {
                 self.commit()?;
             }
-            self.reports.stand(&*self.rooms.source, &self.rooms.plugin);
+            self.reports
+                .stand(&*self.rooms.source, &self.rooms.fitted.plugin);
             if taken == Taken::End || self.control.is_stopping() {
                 return Ok(Ended::Drained);
             }
@@ -203,14 +221,24 @@ impl Worker {
     ) -> Result<Carried, Error> {
         self.released.clear();
         let started = Instant::now();
-        let transformed = Arc::new(self.transform(batch)?);
-        let calls = self.rooms.plugin.take_calls();
+        let transformed = match self.transform(batch) {
+            Ok(transformed) => Arc::new(transformed),
+            Err(Error::Plugin(error)) if self.trial.is_some() => {
+                return Ok(Carried::Failed(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        };
+        let calls = self.rooms.fitted.plugin.take_calls();
         let applied = started.elapsed();
+        if !self.entered()? {
+            return Ok(Carried::Unfinished);
+        }
         let Some(outcome) = self.write(&transformed)? else {
             return Ok(Carried::Unfinished);
         };
+        self.keep_keys(&transformed);
         let phases = [collected, applied, started.elapsed() - applied];
-        let targets = &self.rooms.targets;
+        let targets = &self.rooms.fitted.targets;
         let mut done = Done::of(&transformed, &outcome.rejected, targets, began, phases);
         done.calls = calls;
         if !self.config.keeps_letters {
@@ -263,7 +291,7 @@ impl Worker {
                 return Err(error.into());
             }
             self.pause(HELD)?;
-            if let Err(error) = self.rooms.sink.prepare(&self.rooms.targets) {
+            if let Err(error) = self.rooms.sink.prepare(&self.rooms.fitted.targets) {
                 self.stalls.waits(&self.reports, "sink", &error);
             }
         }
@@ -281,67 +309,6 @@ impl Worker {
                 return Ok(());
             }
             std::thread::park_timeout(left.min(SERVE_MAX));
-        }
-    }
-
-    /// Keeps the membership. What the group takes from us now is fenced off the batch in flight.
-    fn serve(&mut self) -> Result<(), Error> {
-        match self.rooms.source.serve() {
-            Ok(()) => self.source_goes_on(),
-            Err(error) if error.is_transient() => {
-                self.stalls.waits(&self.reports, "source", &error);
-            }
-            Err(error) => self.lose(error)?,
-        }
-        for change in self.rooms.source.changes() {
-            if let Change::Released { partition } = change {
-                self.released.insert(partition);
-            }
-            self.note(change);
-        }
-        self.reports.stand(&*self.rooms.source, &self.rooms.plugin);
-        Ok(())
-    }
-
-    fn source_goes_on(&mut self) {
-        if !self.rooms.source.is_held_up() {
-            self.stalls.goes_on(&self.reports, "source");
-        }
-    }
-
-    /// A partition that cannot go on is told of, and the others go on; work that should come to an
-    /// end would wait for it in vain.
-    fn lose(&mut self, error: source::Error) -> Result<(), Error> {
-        let Some(partition) = error
-            .partition()
-            .filter(|_| !self.config.is_fatal_when_held)
-        else {
-            return Err(error.into());
-        };
-        tracing::error!(%error, "a partition is stopped");
-        let reason = error.to_string();
-        self.reports.send(Report::Stopped { partition, reason });
-        Ok(())
-    }
-
-    fn note(&mut self, change: Change) {
-        match change {
-            Change::Assigned {
-                partition,
-                start,
-                generation,
-                write_time,
-            } => {
-                tracing::debug!(partition, start, generation, "partition assigned");
-                self.clock.resume(partition, generation, write_time);
-                self.positions.insert(partition, start);
-            }
-            Change::Released { partition } => {
-                tracing::debug!(partition, "partition released");
-                self.clock.forget(partition);
-                self.positions.remove(&partition);
-                self.reports.send(Report::Released { partition });
-            }
         }
     }
 

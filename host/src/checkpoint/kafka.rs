@@ -1,9 +1,11 @@
 //! Progress as the group's offsets in Kafka, with the clock in their metadata; and as rows beside them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::checkpoint::cassandra::{Row, Store};
 use crate::checkpoint::{Checkpoint, Commit, Error};
+use crate::code::Code;
 use crate::sink::Written;
 use crate::source::kafka::{Committer, Kept, Past, Place};
 
@@ -57,6 +59,14 @@ impl Checkpoint for Kafka {
         };
         self.keep();
         committed
+    }
+
+    fn trade(&mut self, code: &Arc<Code>, generation: u32) {
+        self.committer.trade(code, generation);
+    }
+
+    fn rewind(&mut self, to: &BTreeMap<i32, i64>, generation: u32) {
+        self.committer.rewind(to, generation);
     }
 }
 

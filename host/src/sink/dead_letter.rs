@@ -31,6 +31,8 @@ pub struct Origin {
 pub struct Off;
 
 impl Letters for Off {
+    fn judged_by(&mut self, _: &Origin) {}
+
     fn start(&mut self, _: &Arc<Transformed>, _: &[Rejected]) {}
 
     fn poll(&mut self, _: Duration) -> Option<Result<(), Error>> {

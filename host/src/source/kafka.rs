@@ -327,6 +327,18 @@ impl Source for Kafka {
         std::mem::take(&mut consumer.context().state().changes)
     }
 
+    fn rewind(&mut self, to: &BTreeMap<i32, i64>) -> Result<(), Error> {
+        for (&partition, &offset) in to {
+            if let Some(position) = self.positions.get_mut(&partition)
+                && std::mem::replace(position, offset) != offset
+            {
+                self.skips.remove(&partition);
+                self.read_again(partition, offset);
+            }
+        }
+        self.report()
+    }
+
     fn is_held_up(&self) -> bool {
         self.trouble.is_known()
     }

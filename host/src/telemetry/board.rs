@@ -141,6 +141,10 @@ impl Board {
                     }
                 }
             }
+            Report::Traded { .. }
+            | Report::Failing { .. }
+            | Report::Settled { .. }
+            | Report::WentBack { .. } => {}
             Report::Released { partition } => {
                 state.stopped.remove(partition);
                 state.partitions.remove(partition);

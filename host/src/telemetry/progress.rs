@@ -90,7 +90,11 @@ impl Totals {
             | Report::Retries { .. }
             | Report::Stopped { .. }
             | Report::Standing { .. }
-            | Report::Released { .. } => {}
+            | Report::Released { .. }
+            | Report::Traded { .. }
+            | Report::Failing { .. }
+            | Report::Settled { .. }
+            | Report::WentBack { .. } => {}
         }
     }
 }

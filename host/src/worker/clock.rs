@@ -12,6 +12,9 @@ use crate::message::{Batch, NO_TIMESTAMP, WriteTime};
 /// How far ahead of this host's clock a message's time may be.
 const AHEAD_MAX: Duration = Duration::from_secs(3_600);
 
+/// By how much a generation is later than the one before, in microseconds.
+const GENERATION: WriteTime = 1_000;
+
 /// Gives each message of a partition a write time greater than the one before:
 /// `w(m) = max((message_ms + generation) * 1000, w(previous) + 1)`, in microseconds.
 ///
@@ -28,6 +31,20 @@ impl Clock {
     pub fn resume(&mut self, partition: i32, generation: u32, last: Option<WriteTime>) {
         self.generation = self.generation.max(generation);
         self.last.insert(partition, last.unwrap_or(0));
+    }
+
+    /// The greatest generation that was met.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Begins a later generation: all that is stamped from now on is later by its millisecond, also
+    /// where write times do not come from the messages' own.
+    pub fn enter(&mut self, generation: u32) {
+        self.generation = generation;
+        for last in self.last.values_mut() {
+            *last = last.saturating_add(GENERATION);
+        }
     }
 
     /// Forgets a partition that is somebody else's now.

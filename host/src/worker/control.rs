@@ -1,10 +1,12 @@
 //! What all workers of a pipeline must agree on: when to stop, and when to pause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+
+use super::Order;
 
 /// What all workers heed.
 pub struct Control {
@@ -13,6 +15,8 @@ pub struct Control {
     is_paused: AtomicBool,
     /// By whom, and since when, for people.
     paused: Mutex<Option<String>>,
+    orders: Mutex<BTreeMap<usize, VecDeque<Order>>>,
+    has_orders: AtomicBool,
     ends: Ends,
 }
 
@@ -24,6 +28,8 @@ impl Control {
             grace_over: AtomicBool::new(false),
             is_paused: AtomicBool::new(false),
             paused: Mutex::default(),
+            orders: Mutex::default(),
+            has_orders: AtomicBool::new(false),
             ends,
         }
     }
@@ -79,6 +85,30 @@ impl Control {
 
     fn paused_by(&self) -> MutexGuard<'_, Option<String>> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a worker what to do at its next batch's boundary, after what it was told before.
+    pub fn order(&self, worker: usize, order: Order) {
+        let mut orders = self.orders();
+        orders.entry(worker).or_default().push_back(order);
+        self.has_orders.store(true, Ordering::Release);
+    }
+
+    /// What a worker is to do next.
+    pub fn take_order(&self, worker: usize) -> Option<Order> {
+        // It is asked for each batch, and nearly always there is none.
+        if !self.has_orders.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut orders = self.orders();
+        let order = orders.get_mut(&worker)?.pop_front();
+        orders.retain(|_, orders| !orders.is_empty());
+        self.has_orders.store(!orders.is_empty(), Ordering::Release);
+        order
+    }
+
+    fn orders(&self) -> MutexGuard<'_, BTreeMap<usize, VecDeque<Order>>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The ends that `--once` works up to.

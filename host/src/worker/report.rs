@@ -63,6 +63,34 @@ pub enum Report {
         /// Which one.
         partition: i32,
     },
+    /// It runs another version, and the broker knows.
+    Traded {
+        /// Which worker, from 0.
+        worker: usize,
+        /// The generation in which it writes now.
+        generation: u32,
+        /// The first offset of each of its partitions that is the version's.
+        firsts: BTreeMap<i32, i64>,
+        /// How long it did nothing else.
+        pause: Duration,
+    },
+    /// The version on probation cannot go on.
+    Failing {
+        /// Which worker, from 0.
+        worker: usize,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The version on probation has made more rows than could be taken back: it stays.
+    Settled {
+        /// Which worker, from 0.
+        worker: usize,
+    },
+    /// What the version on probation did is undone.
+    WentBack {
+        /// How many offsets are read again.
+        messages: u64,
+    },
 }
 
 /// The reports of one worker, on their way.

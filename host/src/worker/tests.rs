@@ -9,10 +9,12 @@ use super::*;
 use crate::lookup::{Lookup, Options};
 use crate::message::{Message, Span};
 use crate::plugin::Plugin;
-use crate::row::Key;
+use crate::row::{Key, Target};
 use crate::sink::dead_letter::Off;
 use crate::sink::memory::Memory;
 use crate::sink::{Refused, Sink};
+use crate::source::Change;
+use crate::version::Version;
 
 /// What the source does next: in `take`, or, if it is a release, as soon as it is served.
 #[derive(Clone, Copy, Debug)]
@@ -217,7 +219,6 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
     let declared = &plugin.description().lookups[0];
     let lookup = Lookup::read("songs", carried.lookups[0].1, declared, &Options::default());
     let memory = Memory::open(carried.schema).unwrap();
-    let targets = plugin.description().targets.clone();
     let slow = Slow {
         memory: memory.clone(),
         failures: world.failures,
@@ -225,7 +226,11 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
         refuses: world.refuses.then_some(0),
     };
     let mut room = sink::Room::new(Box::new(slow), Box::new(Off));
-    let keys = room.prepare(&targets).unwrap();
+    let keys = room.prepare(&plugin.description().targets).unwrap();
+    let version = Version {
+        plugin,
+        lookups: vec![("songs".to_owned(), Arc::new(lookup.unwrap()))],
+    };
     let recorded = Recorded::default();
     let stop = Arc::new(AtomicBool::new(false));
     let rooms = Rooms {
@@ -235,12 +240,9 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
             is_held_up: false,
             stop: stop.clone(),
         }),
-        plugin: plugin
-            .instance(keys, vec![Arc::new(lookup.unwrap())])
-            .unwrap(),
+        fitted: Fitted::of(&version, keys).unwrap(),
         sink: room,
         checkpoint: Box::new(recorded.clone()),
-        targets,
     };
     let config = Config {
         limits: Limits::default(),
@@ -350,14 +352,8 @@ fn the_breaker_stops_at_the_message_that_opens_it() {
     };
     check(&steps, goes_on, &[span(0, 0, 100)], 0, true);
     // Too few to tell, or told to go on, or none that is kept.
-    let whole = [span(0, 0, 150)];
-    check(
-        &[Assign(0, 0), Bad(0, 0, 99)],
-        normal(),
-        &[span(0, 0, 99)],
-        0,
-        false,
-    );
+    let (few, whole) = ([span(0, 0, 99)], [span(0, 0, 150)]);
+    check(&[Assign(0, 0), Bad(0, 0, 99)], normal(), &few, 0, false);
     let without = World {
         has_breaker: false,
         ..normal()

@@ -36,7 +36,7 @@ impl Worker {
             "apply",
             messages.map(|message| (message.partition, message.offset)),
         );
-        let transformed = self.rooms.plugin.apply(batch);
+        let transformed = self.rooms.fitted.plugin.apply(batch);
         self.suspects.leave();
         Ok(transformed?)
     }

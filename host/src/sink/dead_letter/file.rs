@@ -93,6 +93,10 @@ fn refused(path: &Path, error: &io::Error) -> Error {
 }
 
 impl Letters for File {
+    fn judged_by(&mut self, origin: &Origin) {
+        self.origin = origin.clone();
+    }
+
     fn start(&mut self, batch: &Arc<Transformed>, rejected: &[Rejected]) {
         self.pending.clear();
         for letter in rejected {

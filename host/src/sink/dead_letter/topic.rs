@@ -3,6 +3,8 @@
 //! Headers are named as Kafka Connect names them, so that viewers made for those show ours, with
 //! what Connect has no word for beside them. The producer is idempotent and waits for all replicas.
 
+mod headers;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::Header;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
@@ -20,7 +22,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::Origin;
 use crate::access;
 use crate::failpoint;
-use crate::message::headers;
 use crate::row::{Rejected, Transformed};
 use crate::sink::{Error, Letters};
 
@@ -32,9 +33,6 @@ const CREATE_MAX: Duration = Duration::from_secs(5);
 
 /// The largest letter the topic is made for: the host's own limit of a batch.
 const LETTER_BYTES_MAX: &str = "16777216";
-
-/// The header that counts how often a message was tried; a letter sent back into the topic has it.
-const ATTEMPT: &str = "sluice.attempt";
 
 /// Dead letters in a topic.
 pub struct Topic {
@@ -244,6 +242,10 @@ impl Topic {
 }
 
 impl Letters for Topic {
+    fn judged_by(&mut self, origin: &Origin) {
+        self.origin = origin.clone();
+    }
+
     fn start(&mut self, batch: &Arc<Transformed>, rejected: &[Rejected]) {
         let is_same =
             |pending: &Pending| Arc::ptr_eq(&pending.batch, batch) && pending.letters == rejected;
@@ -321,7 +323,7 @@ fn send(
 ) -> Result<(), RDKafkaErrorCode> {
     let letter = &pending.letters[index];
     let message = pending.batch.batch.message(letter.message);
-    let mut headers = letter_headers(&pending.batch, letter, origin);
+    let mut headers = headers::of(&pending.batch, letter, origin);
     let mut record = BaseRecord::<[u8], [u8], Box<usize>>::with_opaque_to(topic, Box::new(index));
     if let Some(key) = message.key {
         record = record.key(key);
@@ -342,59 +344,4 @@ fn send(
     }
     let sent = producer.producer.send(record.headers(headers));
     sent.map_err(|(error, _)| error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail))
-}
-
-/// The message's own headers, and after them the letter's.
-fn letter_headers(batch: &Transformed, letter: &Rejected, origin: &Origin) -> OwnedHeaders {
-    let message = batch.batch.message(letter.message);
-    let mut attempts = 1;
-    let mut all = OwnedHeaders::new();
-    for (name, value) in headers(message.headers) {
-        if name == ATTEMPT {
-            let before = value.and_then(|value| str::from_utf8(value).ok()?.parse::<u32>().ok());
-            attempts = before.unwrap_or(0).saturating_add(1);
-        } else {
-            all = all.insert(Header { key: &name, value });
-        }
-    }
-    let write_time = batch
-        .batch
-        .write_time(letter.message)
-        .map(|time| time.to_string());
-    let reason = letter.reason.as_str();
-    let own = [
-        (
-            "__connect.errors.topic",
-            Some(batch.batch.topic().to_string()),
-        ),
-        (
-            "__connect.errors.partition",
-            Some(message.partition.to_string()),
-        ),
-        ("__connect.errors.offset", Some(message.offset.to_string())),
-        ("__connect.errors.connector.name", Some(origin.name.clone())),
-        (
-            "__connect.errors.stage",
-            Some(letter.stage.name().to_owned()),
-        ),
-        (
-            "__connect.errors.exception.class.name",
-            Some(letter.code.to_string()),
-        ),
-        (
-            "__connect.errors.exception.message",
-            Some(reason.to_owned()),
-        ),
-        ("sluice.plugin.version", Some(origin.version.clone())),
-        ("sluice.plugin.digest", Some(origin.digest.clone())),
-        ("sluice.write_time", write_time),
-        (ATTEMPT, Some(attempts.to_string())),
-    ];
-    for (key, value) in &own {
-        all = all.insert(Header {
-            key,
-            value: value.as_deref(),
-        });
-    }
-    all
 }

@@ -106,6 +106,7 @@ impl Kafka {
                 written: start,
                 past: from.past,
                 committed: Some(start),
+                news: None,
             };
             state.owned.insert(partition, progress);
         }

@@ -1,5 +1,6 @@
 //! The way back: offsets that were written, committed by the member that owns them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::group::{self, Consumer, Place};
 use super::native;
+use crate::code::Code;
 use crate::message::{Span, WriteTime};
 
 /// How often offsets are committed.
@@ -118,6 +120,24 @@ impl Committer {
         }
         self.sent = Instant::now();
         Ok(())
+    }
+
+    /// What is recorded from now on is made by other code, in this generation. A commit that says so is
+    /// sent, if none is on its way.
+    pub fn trade(&self, code: &Arc<Code>, generation: u32) {
+        if let Some(consumer) = self.consumer.upgrade() {
+            let context = consumer.context();
+            context.state().trade(code, generation);
+            // Whoever waits for it later asks again.
+            let _ = context.send(consumer.clone());
+        }
+    }
+
+    /// Goes back to these offsets, in this generation.
+    pub fn rewind(&self, to: &BTreeMap<i32, i64>, generation: u32) {
+        if let Some(consumer) = self.consumer.upgrade() {
+            consumer.context().state().rewind(to, generation);
+        }
     }
 
     /// What the broker has acknowledged since this was last asked; `None` = nothing.

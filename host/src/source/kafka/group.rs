@@ -71,6 +71,8 @@ pub(super) struct Progress {
     pub(super) past: Past,
     /// The offset that the broker has acknowledged.
     pub(super) committed: Option<i64>,
+    /// Whether the broker has yet to hear of other code, or of a way back, in this generation.
+    pub(super) news: Option<u32>,
 }
 
 struct InFlight {
@@ -95,7 +97,8 @@ impl State {
         let owned = self.owned.iter();
         owned
             .filter(|&(&partition, progress)| {
-                is_meant(partition) && progress.committed != Some(progress.written)
+                is_meant(partition)
+                    && (progress.committed != Some(progress.written) || progress.news.is_some())
             })
             .map(|(&partition, progress)| Place {
                 partition,
@@ -109,11 +112,51 @@ impl State {
             .collect()
     }
 
+    /// Begins a generation with other code.
+    pub(super) fn trade(&mut self, code: &Arc<Code>, generation: u32) {
+        self.code = code.clone();
+        for (&partition, progress) in &mut self.owned {
+            progress.past = Past {
+                code: code.clone(),
+                ..progress.past.clone().in_generation(generation)
+            };
+            progress.news = Some(generation);
+            let place = Place {
+                partition,
+                offset: progress.written,
+                past: progress.past.clone(),
+            };
+            self.begun.insert(partition, place);
+        }
+        self.generation = generation;
+    }
+
+    /// Goes back to these offsets, in a later generation.
+    pub(super) fn rewind(&mut self, to: &BTreeMap<i32, i64>, generation: u32) {
+        for (partition, &offset) in to {
+            if let Some(progress) = self.owned.get_mut(partition) {
+                let past = progress.past.clone().in_new_epoch(progress.written);
+                progress.past = past.in_generation(generation);
+                progress.news = Some(generation);
+                progress.written = offset;
+            }
+        }
+        self.generation = generation;
+    }
+
     /// Notes what the broker has acknowledged.
     pub(super) fn acknowledge(&mut self, places: Vec<Place>) {
         for place in places {
             if let Some(progress) = self.owned.get_mut(&place.partition) {
-                progress.committed = progress.committed.max(Some(place.offset));
+                if progress
+                    .news
+                    .is_some_and(|generation| place.past.generation >= generation)
+                {
+                    progress.news = None;
+                    progress.committed = Some(place.offset);
+                } else {
+                    progress.committed = progress.committed.max(Some(place.offset));
+                }
             }
             self.acknowledged.insert(place.partition, place);
         }

@@ -41,6 +41,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("query", &["nearest", "row", "sink"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
     ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
+    ("worker", &["code", "failpoint", "message", "row", "retry", "source", "plugin", "sink", "checkpoint", "version"]),
     ("pipeline", &["retry", "row", "source", "sink", "checkpoint", "version", "worker"]),
     ("swap", &[
         "code", "failpoint", "lookup", "message", "pipeline", "plugin", "recent", "row", "samples", "sink", "version", "worker",
