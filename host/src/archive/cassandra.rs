@@ -97,7 +97,7 @@ impl Cassandra {
 impl Archive for Cassandra {
     fn keep(&self, part: &Part) -> Result<(), Error> {
         let (reader, digest) = (self.reader()?, part.digest());
-        if matches!(fetch(&reader, &digest), Ok(Some(_))) {
+        if head(&reader, &digest)?.is_some() {
             return Ok(());
         }
         for (chunk, bytes) in (0..).zip(part.bytes.chunks(CHUNK_BYTES)) {
@@ -175,18 +175,27 @@ impl Cassandra {
     }
 }
 
-fn fetch(reader: &Reader, digest: &str) -> Result<Option<Part>, Error> {
+/// The size and name of a part that is there whole.
+fn head(reader: &Reader, digest: &str) -> Result<Option<(u64, String)>, Error> {
     let head = reader.select(HEAD, &[text(digest)])?;
-    let Some([Value::Integer(size), Value::Text(name)]) = head.rows.first().map(|row| &row[..])
-    else {
+    Ok(match head.rows.first().map(|row| &row[..]) {
+        Some([Value::Integer(size), Value::Text(name)]) => {
+            Some((size.unsigned_abs(), name.clone()))
+        }
+        Some(_) | None => None,
+    })
+}
+
+fn fetch(reader: &Reader, digest: &str) -> Result<Option<Part>, Error> {
+    let Some((size, name)) = head(reader, digest)? else {
         return Ok(None);
     };
     let mut part = Part {
-        name: name.clone(),
+        name,
         bytes: Vec::new(),
     };
     for chunk in 0.. {
-        if part.bytes.len() as u64 >= size.unsigned_abs() {
+        if part.bytes.len() as u64 >= size {
             break;
         }
         let answer = reader.select(CHUNK, &[text(digest), int(chunk)])?;

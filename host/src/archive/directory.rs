@@ -74,7 +74,7 @@ impl Directory {
 impl Archive for Directory {
     fn keep(&self, part: &Part) -> Result<(), Error> {
         let digest = part.digest();
-        if matches!(self.fetch(&digest), Ok(Some(_))) {
+        if !self.names(&format!("{digest}."))?.is_empty() {
             return Ok(());
         }
         let name = Path::new(&part.name).file_name().unwrap_or_default();

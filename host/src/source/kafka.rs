@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use secrecy::SecretString;
 
-pub use self::ask::{Asker, Cluster, committed, members, partitions, verify};
+pub use self::ask::{Asker, Cluster, code, committed, members, partitions, verify};
 use self::assignment::Watch;
 pub use self::commit::{Committer, News};
 use self::failure::Trouble;

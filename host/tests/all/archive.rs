@@ -109,6 +109,7 @@ fn a_directory_remembers() {
     fs::write(&file, b"half").unwrap();
     let error = archive.fetch(&part.digest()).unwrap_err().to_string();
     assert!(error.contains("have the digest"), "{error}");
+    fs::remove_file(&file).unwrap();
     archive.keep(&part).unwrap();
     assert_eq!(archive.fetch(&part.digest()).unwrap(), Some(part));
 }
@@ -163,6 +164,7 @@ CREATE TABLE t.plays (name text PRIMARY KEY);
         reader.execute(&chunk).unwrap();
         let error = archive.fetch(&digest).unwrap_err().to_string();
         assert!(error.contains("have the digest"), "{error}");
+        without("FROM sluice.plugins");
         archive.keep(&part).unwrap();
         assert_eq!(archive.fetch(&digest).unwrap(), Some(part));
     }

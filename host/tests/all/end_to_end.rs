@@ -7,6 +7,7 @@ mod child;
 mod forwarder;
 mod readiness;
 mod replay;
+mod restart;
 mod world;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 pub(in crate::cli) mod sink;
 mod stream;
+mod versions;
 mod watch;
 
 use std::convert::Infallible;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::Args;
+use crate::archive::Part;
 use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
@@ -98,10 +100,9 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let admin = args.admin.clone().into_iter();
     flags.extend(admin.map(|address| Flag::new("--admin", &["admin", "address"], address)));
     let found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
-    let (name, bytes) = found.plugin()?;
-    let version = load(&found, &name, &bytes)?;
+    let mut loaded = versions::of_files(&found)?;
+    let archive = versions::archive(args, &found)?;
     let mut kafka = kafka_config(args, &found)?;
-    kafka.code = version.code();
     let topic: Arc<str> = match &args.source {
         SourceKind::Kafka => kafka.topic.as_str().into(),
         SourceKind::File(path) => {
@@ -111,7 +112,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     };
     let run = Run::new(&kafka.group, topic.clone());
     let in_flight = Arc::default();
-    let board = watch::board(run, &version, (&args.sink, &in_flight), stop);
+    let board = watch::board(run, &loaded.version, (&args.sink, &in_flight), stop);
     let watched = watch::open(&found.file.admin, &board)?;
 
     let Stream {
@@ -120,8 +121,13 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         partitions,
     } = match &args.source {
         SourceKind::Kafka => {
+            let reached = stream::reach(&kafka, args, (stop, &board))?;
+            if let Some(archive) = archive.as_deref().filter(|_| !args.is_embedded) {
+                loaded = versions::go_on(loaded, &found, &kafka, archive, (stop, &board))?;
+            }
+            kafka.code = loaded.version.code();
             let rows = sink::rows(args, &found, &kafka)?;
-            stream::topic(kafka, rows, args, (stop, &board))?
+            stream::topic(kafka, rows, reached)?
         }
         SourceKind::File(path) => stream::file(path.clone(), topic.clone()),
     };
@@ -133,6 +139,10 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         SinkKind::Sqlite(_) => 1,
         SinkKind::Cassandra | SinkKind::None => workers(args.workers, partitions),
     };
+    let versions::Loaded { version, parts } = loaded;
+    if let Some(archive) = archive {
+        versions::keep(archive, parts).context("a thread for sluice.plugins")?;
+    }
     let mut worker = worker_config(&found, is_finite);
     worker.has_breaker &= !args.no_breaker;
     worker.notes = notes(args, &found, version.plugin.digest());
@@ -157,12 +167,12 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
 
 /// Loads a plugin of a name, and its reference data.
 pub(in crate::cli) fn load(found: &Found, name: &str, bytes: &[u8]) -> anyhow::Result<Version> {
-    let plugin = Plugin::load(name, bytes, &plugin_config(found)?);
-    let plugin = plugin.with_context(|| name.to_owned())?;
-    let description = plugin.description();
-    found.declared(&description.codes, &description.lookups)?;
-    let lookups = lookups(found, &plugin)?;
-    Ok(Version { plugin, lookups })
+    let plugin = Part {
+        name: name.to_owned(),
+        bytes: bytes.to_vec(),
+    };
+    let lookup = |name: &str| versions::lookup_of_file(found, name);
+    Ok(versions::load(found, plugin, &lookup)?.version)
 }
 
 /// The name a plugin gives itself, to find the pipeline it is for.
@@ -208,20 +218,13 @@ pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
 /// # Errors
 /// If one is not there, or not as the plugin declares it.
 pub fn lookups(found: &Found, plugin: &Plugin) -> anyhow::Result<Vec<(String, Arc<Lookup>)>> {
-    let declared = &plugin.description().lookups;
-    let read = |declared: &lookup::Declared| {
-        let (from, lookup) = lookup(found, declared)?;
-        let (rows, duplicates) = (lookup.len(), lookup.duplicates());
-        tracing::info!(
-            lookup = declared.name,
-            from,
-            rows,
-            duplicates,
-            "lookup read"
-        );
-        Ok((declared.name.clone(), Arc::new(lookup)))
-    };
-    declared.iter().map(read).collect()
+    let declared = plugin.description().lookups.iter();
+    declared
+        .map(|declared| {
+            let part = versions::lookup_of_file(found, &declared.name)?;
+            Ok(versions::told(found, declared, &part)?)
+        })
+        .collect()
 }
 
 /// Reads one lookup: where it comes from, and what is in it.
@@ -232,11 +235,9 @@ pub(in crate::cli) fn lookup(
     found: &Found,
     declared: &lookup::Declared,
 ) -> anyhow::Result<(String, Lookup)> {
-    let (from, bytes) = config::lookup_bytes(found, &declared.name)?;
-    let section = found.file.lookups.get(&declared.name);
-    let header = section.is_none_or(|section| section.header);
-    let lookup = Lookup::read(&from, &bytes, declared, &lookup::Options { header })?;
-    Ok((from, lookup))
+    let part = versions::lookup_of_file(found, &declared.name)?;
+    let lookup = versions::read(found, declared, &part)?;
+    Ok((part.name, lookup))
 }
 
 /// A pipeline's topic and group, for whoever asks about them.

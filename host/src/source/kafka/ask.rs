@@ -9,8 +9,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 
 use super::start::{self, Topic};
-use super::{Config, failure, group, settings};
+use super::{Config, failure, group, meta, settings};
 use crate::access::{self, Told};
+use crate::code::Code;
 use crate::source::Error;
 
 /// How long one attempt waits before it is asked whether TLS or the login is refused.
@@ -103,6 +104,20 @@ impl<'a> Asker<'a> {
             .collect())
     }
 
+    /// Which code the group's commits name: that of the greatest generation. `None`, if none names one.
+    ///
+    /// # Errors
+    /// As [`Asker::partitions`].
+    pub fn code(&self) -> Result<Option<Code>, Error> {
+        let partitions = self.topic().partitions()?;
+        let commits = self.topic().commits(&partitions)?.into_iter();
+        // What cannot be read stops its partition later, and says nothing here.
+        let pasts = commits.filter_map(|(.., metadata)| meta::read(&metadata).ok());
+        let latest = pasts.max_by_key(|past| past.generation);
+        let named = latest.filter(|past| !past.code.plugin.is_empty());
+        Ok(named.map(|past| Code::clone(&past.code)))
+    }
+
     /// Waits for the first answer, for a while.
     pub(super) fn reach(&self) -> Result<(), Error> {
         let until = self.until.min(Instant::now() + start::ASK_WAIT_MAX);
@@ -143,6 +158,16 @@ pub fn committed(config: &Config) -> Result<Vec<(i32, Option<i64>)>, Error> {
     let asker = Asker::new(config, Instant::now() + CALL_MAX)?;
     asker.reach()?;
     asker.committed()
+}
+
+/// As [`Asker::code`], asked once.
+///
+/// # Errors
+/// As [`Asker::code`].
+pub fn code(config: &Config) -> Result<Option<Code>, Error> {
+    let asker = Asker::new(config, Instant::now() + CALL_MAX)?;
+    asker.reach()?;
+    asker.code()
 }
 
 /// How many members the group has now.

@@ -35,7 +35,8 @@ impl World {
     fn own(&self, columns: &str, table: &str) -> Vec<(i32, i32, i64)> {
         let name = &self.name;
         let mut rows = self.ask(&format!(
-            "SELECT {columns} FROM sluice.{table} WHERE consumer_group = '{name}' ALLOW FILTERING"
+            "SELECT {columns} FROM sluice.{table} WHERE consumer_group = '{name}' \
+             AND partition >= 0 ALLOW FILTERING"
         ));
         rows.sort_unstable();
         rows

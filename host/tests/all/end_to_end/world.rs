@@ -1,6 +1,7 @@
 //! A topic, a group and a keyspace of a test's own, and hosts that work on them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -138,6 +139,11 @@ impl World {
         self.producer
             .flush(ANSWER)
             .expect("Kafka takes the messages");
+    }
+
+    /// Where its hosts run, and find their files.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Makes the reference data say something else of the song that is known.

@@ -50,7 +50,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
     ("admin", &["swap", "telemetry", "worker"]),
     ("cli", &[
-        "access", "admin", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
+        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
         "recent", "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];

@@ -1,5 +1,6 @@
 //! The source of a pipeline, and what must be known of it before it is opened.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,31 +27,50 @@ pub(super) struct Stream {
     pub(super) partitions: usize,
 }
 
-/// A topic, as soon as it can be seen; with `--once` also up to where it is read.
+/// Who is told of waiting, and who ends it.
+pub(super) type Watchers<'a> = (&'a AtomicBool, &'a Arc<Board>);
+
+/// A topic, as soon as it can be seen: how many partitions it has, and with `--once` up to where it is
+/// read.
 ///
 /// # Errors
 /// When it cannot be read, or with `--once` others of the group are at work.
-pub(super) fn topic(
-    config: kafka::Config,
-    rows: Option<checkpoint::cassandra::Config>,
+pub(super) fn reach(
+    config: &kafka::Config,
     args: &Args,
-    (stop, board): (&AtomicBool, &Arc<Board>),
-) -> anyhow::Result<Stream> {
-    let partitions = partitions(&config, stop, board)?;
+    watchers: Watchers<'_>,
+) -> anyhow::Result<(Ends, usize)> {
+    let partitions = patiently(
+        "source",
+        watchers,
+        || kafka::partitions(config),
+        Error::is_transient,
+    )?;
     let mut ends = Ends::default();
     if args.once {
         if !args.share {
             // They would do part of the work, and this would end before theirs is done.
             let way_out = "stop them, give another --group, or say --share to do only what falls to \
                            this process";
-            refuse_company(&config, stop, way_out)?;
+            refuse_company(config, watchers.0, way_out)?;
         }
         let each = partitions
             .iter()
             .map(|&(partition, _, end)| (partition, end));
         ends = Ends::new(each.collect());
     }
-    let partitions = partitions.len();
+    Ok((ends, partitions.len()))
+}
+
+/// A topic that was reached.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn topic(
+    config: kafka::Config,
+    rows: Option<checkpoint::cassandra::Config>,
+    (ends, partitions): (Ends, usize),
+) -> anyhow::Result<Stream> {
     let rows = rows.map(checkpoint::cassandra::Store::open).transpose();
     let rows = rows
         .context("a thread for sluice.checkpoints")?
@@ -89,27 +109,29 @@ pub(super) fn file(path: PathBuf, topic: Arc<str>) -> Stream {
     }
 }
 
-/// The topic's partitions with their ends, as soon as the topic can be seen.
-fn partitions(
-    config: &kafka::Config,
-    stop: &AtomicBool,
-    board: &Arc<Board>,
-) -> anyhow::Result<Vec<(i32, i64, i64)>> {
+/// Asks until there is an answer, or an error that waiting does not mend; `room` is what waits.
+pub(super) fn patiently<T, E: Display>(
+    room: &'static str,
+    (stop, board): Watchers<'_>,
+    ask: impl Fn() -> Result<T, E>,
+    is_transient: impl Fn(&E) -> bool,
+) -> Result<T, E> {
     // There are no workers yet: the first is waited for.
     let board = board.clone();
     let reports = Reports::new(0, move |report| board.observe(&report));
     let (mut backoff, mut stalls) = (Backoff::default(), Stalls::default());
     loop {
-        match kafka::partitions(config) {
-            Ok(partitions) => {
-                stalls.goes_on(&reports, "source");
-                return Ok(partitions);
-            }
-            Err(error) if error.is_transient() && !stop.load(Ordering::Relaxed) => {
-                stalls.waits(&reports, "source", &error);
+        match ask() {
+            Err(error) if is_transient(&error) && !stop.load(Ordering::Relaxed) => {
+                stalls.waits(&reports, room, &error);
                 std::thread::sleep(backoff.wait());
             }
-            Err(error) => return Err(error.into()),
+            answer => {
+                if answer.is_ok() {
+                    stalls.goes_on(&reports, room);
+                }
+                return answer;
+            }
         }
     }
 }
