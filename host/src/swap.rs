@@ -5,9 +5,10 @@
 
 pub mod diff;
 mod event;
+pub mod files;
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 pub use event::{Event, Proposal, Traded};
@@ -76,7 +77,26 @@ pub struct Asked {
     agree: SyncSender<()>,
 }
 
+/// The other end of an offer: whoever proves it tells what happens, and hears what is decided.
+#[derive(Debug)]
+pub struct Answers {
+    /// What happens goes here.
+    pub events: SyncSender<Event>,
+    /// Who asks agrees here; disconnected, if he has gone.
+    pub agreed: Receiver<()>,
+}
+
+/// Events that wait to be read before whoever tells them waits.
+const EVENTS_MAX: usize = 64;
+
 impl Asked {
+    /// The two ends of a new offer.
+    pub fn open() -> (Self, Answers) {
+        let (to, events) = sync_channel(EVENTS_MAX);
+        let (agree, agreed) = sync_channel(1);
+        (Self { events, agree }, Answers { events: to, agreed })
+    }
+
     /// What happened next, within `wait`; `None`: nothing yet.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod guest;
 mod limits;
 mod poison;
 mod settings;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::fs;
