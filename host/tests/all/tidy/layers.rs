@@ -40,8 +40,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
-    ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint"]),
-    ("worker", &["code", "failpoint", "message", "row", "retry", "source", "plugin", "sink", "checkpoint", "version"]),
+    ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version"]),
     ("pipeline", &["retry", "row", "source", "sink", "checkpoint", "version", "worker"]),
     ("swap", &[
         "code", "failpoint", "lookup", "message", "pipeline", "plugin", "recent", "row", "samples", "sink", "version", "worker",
