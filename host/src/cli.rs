@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod exit;
+pub mod explain;
 pub mod inspect;
 pub mod pause;
 pub mod produce;
@@ -70,6 +71,8 @@ enum Verb {
     Test(test::Args),
     /// See whether a pipeline would run: configuration, plugin, reference data, broker, tables
     Check(check::Args),
+    /// Show which rows a message made, and which version made them
+    Explain(explain::Args),
     /// Show a pipeline's dead letters, send them through it again, or drop them
     Dlq(dlq::Args),
 }
@@ -102,6 +105,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
         (Some(Verb::Test(args)), _) => test::run(&args),
         (Some(Verb::Check(args)), _) => check::run(&args),
+        (Some(Verb::Explain(args)), _) => explain::run(&args),
         (Some(Verb::Dlq(args)), _) => dlq::run(args),
         (None, None) => {
             Cli::command().print_help()?;

@@ -42,6 +42,22 @@ const HISTORY: &str = "SELECT generation, plugin, lookups, replaced_plugin, repl
     WHERE pipeline = ? AND consumer_group = ? AND partition = ? \
     ORDER BY generation DESC LIMIT ? ALLOW FILTERING";
 
+const BEGUN: &str = "SELECT generation, first_offset, plugin, lookups, taken_by FROM sluice.generations \
+    WHERE pipeline = ? AND consumer_group = ? AND partition = ? ALLOW FILTERING";
+
+/// Where a generation began with a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The generation.
+    pub generation: u32,
+    /// The first offset read in it.
+    pub first_offset: i64,
+    /// What made the rows from there on.
+    pub code: Code,
+    /// Which member of the group said so.
+    pub by: String,
+}
+
 /// The versions of one group.
 #[derive(Debug)]
 pub struct Cassandra {
@@ -163,6 +179,39 @@ impl Archive for Cassandra {
 }
 
 impl Cassandra {
+    /// Where each generation began with a partition.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn begun(&self, partition: i32) -> Result<Vec<Begun>, Error> {
+        let [pipeline, group, ..] = self.key(0);
+        let partition = of(CqlType::Int, &partition.to_be_bytes());
+        let answer = self
+            .reader()?
+            .select(BEGUN, &[pipeline, group, partition])?;
+        let begun = |row: &Vec<Value>| match &row[..] {
+            [
+                Value::Integer(generation),
+                Value::Integer(first_offset),
+                Value::Text(plugin),
+                Value::Text(lookups),
+                Value::Text(by),
+            ] => Some(Begun {
+                generation: u32::try_from(*generation).ok()?,
+                first_offset: *first_offset,
+                code: Code {
+                    plugin: plugin.clone(),
+                    lookups: serde_json::from_str(lookups).ok()?,
+                },
+                by: by.clone(),
+            }),
+            _ => None,
+        };
+        let rows = answer.rows.iter();
+        rows.map(|row| begun(row).ok_or_else(|| self.damaged(0, "a row cannot be read")))
+            .collect()
+    }
+
     fn damaged(&self, generation: u32, reason: &str) -> Error {
         Error::Damaged {
             place: "sluice.generations".to_owned(),

@@ -7,6 +7,7 @@ mod redrive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub(super) use self::list::{Position, escaped, position};
 use super::run::assemble::{group_config, own_name};
 use super::settings::Settings;
 use super::tables::Kind;

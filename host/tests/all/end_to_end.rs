@@ -4,6 +4,7 @@
 
 mod checkpoints;
 mod child;
+mod explain;
 mod forwarder;
 mod readiness;
 mod replay;

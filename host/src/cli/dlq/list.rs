@@ -40,13 +40,13 @@ pub(super) struct Show {
 
 /// Which message a letter was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Position {
-    topic: Option<String>,
-    partition: i32,
-    offset: i64,
+pub(in crate::cli) struct Position {
+    pub(in crate::cli) topic: Option<String>,
+    pub(in crate::cli) partition: i32,
+    pub(in crate::cli) offset: i64,
 }
 
-fn position(text: &str) -> Result<Position, String> {
+pub(in crate::cli) fn position(text: &str) -> Result<Position, String> {
     let mut parts = text.rsplitn(3, '/');
     let offset = parts.next().and_then(|part| part.parse().ok());
     let partition = parts.next().and_then(|part| part.parse().ok());
@@ -248,7 +248,7 @@ fn short(bytes: &[u8], chars_max: usize) -> String {
 }
 
 /// Bytes that anybody may have sent, so that a terminal shows them and obeys none.
-fn escaped(bytes: &[u8]) -> String {
+pub(in crate::cli) fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {

@@ -2,7 +2,7 @@
 
 pub(in crate::cli) mod sink;
 mod stream;
-mod versions;
+pub(in crate::cli) mod versions;
 mod watch;
 
 use std::convert::Infallible;

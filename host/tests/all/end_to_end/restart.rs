@@ -21,7 +21,7 @@ fn marked(mark: &str) -> Part {
 }
 
 impl World {
-    fn archive(&self) -> Cassandra {
+    pub(super) fn archive(&self) -> Cassandra {
         let mut config = Config::new(self.name.clone());
         config.contact_points = vec![cassandra()];
         Cassandra::new(config, "spotify".to_owned(), self.name.clone())

@@ -23,8 +23,8 @@ const HISTORY_MAX: usize = 10_080;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// A version, and what it was loaded from.
-pub(super) struct Loaded {
-    pub(super) version: Version,
+pub(in crate::cli) struct Loaded {
+    pub(in crate::cli) version: Version,
     pub(super) parts: Vec<Part>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn of_files(found: &Found) -> anyhow::Result<Loaded> {
 }
 
 /// A lookup as its file has it.
-pub(super) fn lookup_of_file(found: &Found, name: &str) -> anyhow::Result<Part> {
+pub(in crate::cli) fn lookup_of_file(found: &Found, name: &str) -> anyhow::Result<Part> {
     let (name, bytes) = config::lookup_bytes(found, name)?;
     Ok(Part { name, bytes })
 }
@@ -49,7 +49,7 @@ pub(super) fn lookup_of_file(found: &Found, name: &str) -> anyhow::Result<Part> 
 ///
 /// # Errors
 /// If it is no plugin, or a lookup is not there, or not as the plugin declares it.
-pub(super) fn load(
+pub(in crate::cli) fn load(
     found: &Found,
     plugin: Part,
     lookup: &dyn Fn(&str) -> anyhow::Result<Part>,
