@@ -31,4 +31,5 @@ mod samples;
 mod secure;
 mod settings;
 mod shutdown;
+mod swap;
 mod tidy;
