@@ -8,9 +8,11 @@ mod bindings;
 mod cache;
 mod calls;
 mod card;
+mod compile;
 mod convert;
 mod decode;
 mod description;
+mod embedded;
 mod error;
 mod imports;
 mod isolate;
@@ -27,12 +29,11 @@ mod wrap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::InstancePre;
 
 use crate::failpoint;
 use crate::lookup::{self, Lookup};
@@ -41,6 +42,7 @@ use crate::row::{Key, Transformed};
 
 use bindings::{Messages, Outcome};
 use cache::Cache;
+use compile::compile;
 use convert::{Answer, Rules};
 use decode::Decoder;
 use imports::{State, World};
@@ -53,6 +55,7 @@ use shape::Shape;
 pub use calls::Calls;
 pub use card::Card;
 pub use description::{Description, Field};
+pub use embedded::sections;
 pub use error::Error;
 pub use limits::Limits;
 
@@ -197,25 +200,6 @@ impl fmt::Debug for Plugin {
             "Plugin({} {})",
             self.0.description.name, self.0.description.version
         )
-    }
-}
-
-/// Compiles beside this thread, so that it can be given up.
-fn compile(engine: &Engine, name: &str, bytes: &[u8], limits: &Limits) -> Result<Component, Error> {
-    let component = wrap::component(name, bytes, limits)?.into_owned();
-    let (sender, receiver) = mpsc::channel();
-    let engine = engine.clone();
-    // Given up, it works on in vain until the process ends, which is soon: there is no plugin.
-    let compiler = thread::Builder::new()
-        .name("compile".into())
-        .spawn(move || {
-            let _ = sender.send(Component::from_binary(&engine, &component));
-        });
-    compiler.map_err(|error| Error::Compile(error.to_string()))?;
-    let seconds = limits.compile_max.as_secs();
-    match receiver.recv_timeout(limits.compile_max) {
-        Ok(compiled) => compiled.map_err(|error| Error::Compile(format!("{error:#}"))),
-        Err(_) => Err(Error::Compile(format!("it takes longer than {seconds} s"))),
     }
 }
 

@@ -84,6 +84,11 @@ impl Trial<'_> {
         Ok(whole)
     }
 
+    /// How many samples there are.
+    pub fn count(&self) -> usize {
+        lines(self.samples).len()
+    }
+
     fn run_in_batches(&self, lines: &[&[u8]], size: usize) -> Result<String, Error> {
         let mut memory = Memory::open(self.schema)?;
         let keys = memory.prepare(&self.plugin.description().targets)?;

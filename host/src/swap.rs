@@ -6,12 +6,19 @@
 pub mod diff;
 mod event;
 pub mod files;
+mod policy;
+mod proposal;
+pub mod prove;
+mod refusal;
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-pub use event::{Event, Proposal, Traded};
+pub use event::{Event, Traded};
+pub use policy::Policy;
+pub use proposal::{Name, Proposal};
+pub use refusal::Refusal;
 
 /// What somebody wants to run instead.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ impl Live {
         let instance = pre.instantiate(&mut store);
         let instance = match instance {
             Ok(instance) => instance,
-            Err(error) => return Err(Error::Start(fault(&error, store.data_mut()).reason)),
+            Err(error) => return Err(not_started(fault(&error, store.data_mut()), config)),
         };
         let init = function(&mut store, &instance, "init")?;
         let transform = function(&mut store, &instance, "transform")?;
@@ -54,8 +54,9 @@ impl Live {
         let answer = match typed.map_err(contract)?.call(&mut store, (text,)) {
             Ok((answer,)) => answer,
             Err(error) => {
-                let reason = fault(&error, store.data_mut()).reason;
-                return Err(Error::Start(format!("init: {reason}")));
+                let fault = fault(&error, store.data_mut());
+                let reason = format!("init: {}", fault.reason);
+                return Err(not_started(Fault { reason, ..fault }, config));
             }
         };
         let description = answer.map_err(Error::Configuration)?.try_into()?;
@@ -87,6 +88,14 @@ impl Live {
         let answer = typed.and_then(|typed| typed.call(&mut self.store, (messages,)));
         let answer = answer.map(|(outcome,)| outcome);
         answer.map_err(|error| fault(&error, self.store.data_mut()))
+    }
+}
+
+fn not_started(fault: Fault, config: &Config) -> Error {
+    let (limit, reason) = (config.limits.init_max, fault.reason);
+    match fault.code {
+        "deadline" => Error::Deadline { limit, reason },
+        _ => Error::Start(reason),
     }
 }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::row::{Cell, Key, Stage, Target, Transformed};
+use crate::row::{Cell, Key, Stage, Target};
 
-use made::{Made, Outcome, Row};
+pub use made::Made;
+use made::{Outcome, Row};
 
 /// The examples that are kept of each kind.
 const EXAMPLES_MAX: usize = 3;
@@ -40,6 +41,8 @@ pub struct Diff {
     pub newly_rejected: BTreeMap<String, Rejections>,
     /// How many messages only the old version rejects.
     pub no_longer_rejected: usize,
+    /// How many messages they reject with different codes.
+    pub rejected_otherwise: usize,
 }
 
 /// The rows of one table.
@@ -94,19 +97,25 @@ pub struct Rejections {
 }
 
 impl Diff {
-    /// Adds what both versions made of a batch.
+    /// Adds what both versions made of a batch, or the second of a part of the first's: its messages from
+    /// `first` on.
     ///
     /// # Panics
-    /// If it was not the same batch.
-    pub fn add(&mut self, old: (&Transformed, Side<'_>), new: (&Transformed, Side<'_>)) {
-        let batch = &old.0.batch;
-        assert_eq!(batch.len(), new.0.batch.len(), "both have the same batch");
-        let (old, new) = (Made::of(old.0, old.1), Made::of(new.0, new.1));
+    /// If they are other messages.
+    pub fn add(&mut self, old: &Made<'_>, new: &Made<'_>, first: usize) {
+        let batch = new.batch();
         for (index, message) in batch.messages().enumerate() {
+            assert_eq!(
+                message,
+                old.batch().message(first + index),
+                "another message"
+            );
             self.messages += 1;
             let place = || format!("{}/{}/{}", batch.topic(), message.partition, message.offset);
-            match (old.outcome(index), new.outcome(index)) {
-                (Outcome::Rejected(_), Outcome::Rejected(_)) => {}
+            match (old.outcome(first + index), new.outcome(index)) {
+                (Outcome::Rejected(was), Outcome::Rejected(is)) => {
+                    self.rejected_otherwise += usize::from(was.code != is.code);
+                }
                 (Outcome::Rejected(_), Outcome::Rows(_)) => self.no_longer_rejected += 1,
                 (Outcome::Rows(_), Outcome::Rejected(why)) => {
                     let entry = self.newly_rejected.entry(why.code.to_string());
@@ -120,12 +129,18 @@ impl Diff {
                     }
                 }
                 (Outcome::Rows(was), Outcome::Rows(is)) => {
-                    if !self.add_same((&old, was), (&new, is)) {
+                    if !self.add_same((old, was), (new, is)) {
                         self.add_rows(old.rows(was), new.rows(is), &place);
                     }
                 }
             }
         }
+    }
+
+    /// Whether nothing differs.
+    pub fn is_same(&self) -> bool {
+        let rejected = self.no_longer_rejected + self.rejected_otherwise + self.newly_rejected();
+        rejected == 0 && self.tables.values().all(|rows| rows.same == rows.len())
     }
 
     /// How many messages only the new version rejects.

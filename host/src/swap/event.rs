@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Proposal;
+
 /// What happened to an offer.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -40,13 +42,6 @@ pub enum Event {
         /// After how many batches.
         batches: u64,
     },
-}
-
-/// What the proof found.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Proposal {
-    /// What people are shown.
-    pub text: String,
 }
 
 /// A trade that every worker has made.

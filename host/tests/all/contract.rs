@@ -52,7 +52,7 @@ pub(crate) fn module() -> &'static [u8] {
 }
 
 /// Small enough to be reached soon, large enough for what behaves.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let limits = Limits {
         memory_max: 32 << 20,
         call_base: Duration::from_millis(300),

@@ -25,6 +25,7 @@ mod letters;
 mod log;
 mod newcomer;
 mod produce;
+mod prove;
 mod queries;
 mod samples;
 #[cfg(feature = "secure-servers")]

@@ -1,5 +1,6 @@
 //! What a version made of a batch, by message.
 
+use crate::message::Batch;
 use crate::row::{Cell, CqlType, Operation, Rejected, Target, Transformed, text};
 
 use super::Side;
@@ -16,7 +17,7 @@ pub(super) struct Place {
 }
 
 /// A version's answer, with its rows in the order of their messages.
-pub(super) struct Made<'a> {
+pub struct Made<'a> {
     transformed: &'a Transformed,
     pub(super) side: Side<'a>,
     places: Vec<Place>,
@@ -40,7 +41,8 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Made<'a> {
-    pub(super) fn of(transformed: &'a Transformed, side: Side<'a>) -> Self {
+    /// What a version of this side answered.
+    pub fn of(transformed: &'a Transformed, side: Side<'a>) -> Self {
         let all = transformed.rows.iter().enumerate();
         let places = all.flat_map(|(rows, all)| {
             let sources = all.sources.iter().enumerate();
@@ -53,6 +55,10 @@ impl<'a> Made<'a> {
             side,
             places,
         }
+    }
+
+    pub(super) fn batch(&self) -> &Batch {
+        &self.transformed.batch
     }
 
     pub(super) fn outcome(&self, message: usize) -> Outcome<'_> {

@@ -18,7 +18,12 @@ impl fmt::Display for Diff {
             }
         }
         let (newly, no_longer) = (self.newly_rejected(), self.no_longer_rejected);
-        writeln!(f, "  rejected: {newly} newly, {no_longer} no longer")?;
+        let otherwise = self.rejected_otherwise;
+        write!(f, "  rejected: {newly} newly, {no_longer} no longer")?;
+        if otherwise > 0 {
+            write!(f, ", {otherwise} with another code")?;
+        }
+        writeln!(f)?;
         for (code, rejections) in &self.newly_rejected {
             let failure = if rejections.is_failure {
                 " (the plugin fails)"

@@ -4,7 +4,7 @@ use expect_test::expect_file;
 
 use super::*;
 use crate::message::{Batch, Message};
-use crate::row::{self, Column, CqlType, Operation, Rejected, push_cell};
+use crate::row::{self, Column, CqlType, Operation, Rejected, Transformed, push_cell};
 
 /// A row of `t`, whose key is its first cell: `a=1`; or a rejection: `!code`.
 type Answer<'a> = &'a [&'a [&'a str]];
@@ -98,10 +98,9 @@ fn diff(
         codes: &codes,
     };
     let mut diff = Diff::default();
-    diff.add(
-        (&transformed(old), side(&old_targets)),
-        (&transformed(new), side(&new_targets)),
-    );
+    let (old, new) = (transformed(old), transformed(new));
+    let old = Made::of(&old, side(&old_targets));
+    diff.add(&old, &Made::of(&new, side(&new_targets)), 0);
     diff
 }
 

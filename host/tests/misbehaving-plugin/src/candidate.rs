@@ -12,7 +12,7 @@ use super::{hoard, push, spin, turn};
 static MARK: [u8; 96] = *b"candidate:                                                                                      ";
 
 /// Turns for a message that is slow: about a hundred times what a message takes.
-const SLOW: u64 = 20_000;
+const SLOW: u64 = 1_000_000;
 
 /// What the mark says.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Candidate {
     /// `layout=b`: what stands before each key, so that the rows are others.
     layout: &'static str,
     /// `fault=trap`: `init-trap`, `init-loop`, `column`, or on messages: `trap`, `loop`, `reject`, `slow`,
-    /// `hoard`, `count`.
+    /// `hoard`, or what [`unsteady`] knows.
     fault: &'static str,
     /// `share=10`: of a hundred messages, how many are struck by the fault; all of them if nothing is said.
     share: Option<u32>,
@@ -63,7 +63,10 @@ impl Candidate {
     }
 
     /// What this version makes of a message: a row of `set KEY NUMBER`, and of any other payload one with 7.
-    pub(super) fn answer(&self, message: u32, payload: &str, outcome: &mut Outcome) {
+    pub(super) fn answer(&self, place: Place, payload: &str, outcome: &mut Outcome) {
+        let message = place.message;
+        // It is asked of every message, so that its state does not depend on whom the fault strikes.
+        let unsteady = unsteady(self.fault, place, payload);
         let mut add = self.add;
         if strikes(payload) < self.share.unwrap_or(100) {
             match self.fault {
@@ -71,7 +74,6 @@ impl Candidate {
                 "loop" => spin(),
                 "hoard" => hoard(),
                 "slow" => (0..SLOW).for_each(turn),
-                "count" => add += COUNT.fetch_add(1, Ordering::Relaxed),
                 "reject" => {
                     let (code, reason) = (0, "asked to reject".to_owned());
                     return outcome.rejected.push(Rejection {
@@ -80,7 +82,7 @@ impl Candidate {
                         reason,
                     });
                 }
-                _ => {}
+                _ => add += unsteady,
             }
         }
         let set = payload.strip_prefix("set ");
@@ -107,8 +109,45 @@ impl Candidate {
     }
 }
 
-/// The state that a version keeps which is no function of its messages.
+/// Where a message is.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// Its index in the batch.
+    pub(super) message: u32,
+    /// How many messages the batch has.
+    pub(super) messages: usize,
+}
+
+/// What a version adds that is no function of its message alone.
+fn unsteady(fault: &str, place: Place, payload: &str) -> i32 {
+    let calls = match place.message {
+        0 => CALLS.fetch_add(1, Ordering::Relaxed) + 1,
+        _ => CALLS.load(Ordering::Relaxed),
+    };
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let length = i32::try_from(payload.len()).unwrap_or(0);
+    let previous = PREVIOUS.swap(length, Ordering::Relaxed);
+    let sum = SUM.fetch_add(length, Ordering::Relaxed);
+    match fault {
+        "count" => count,
+        "calls" => calls,
+        "first" => i32::from(count == 0),
+        "every" => i32::from(count % 50 == 49),
+        "previous" => previous,
+        "sum" => sum,
+        "place" => i32::try_from(place.message).unwrap_or(0),
+        "size" => i32::try_from(place.messages).unwrap_or(0),
+        "last" => i32::from(place.message as usize + 1 == place.messages),
+        "address" => i32::try_from(payload.as_ptr() as usize).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The state that a version keeps.
+static CALLS: AtomicI32 = AtomicI32::new(0);
 static COUNT: AtomicI32 = AtomicI32::new(0);
+static PREVIOUS: AtomicI32 = AtomicI32::new(0);
+static SUM: AtomicI32 = AtomicI32::new(0);
 
 /// Where a payload stands among a hundred: FNV-1a of its bytes.
 fn strikes(payload: &str) -> u32 {

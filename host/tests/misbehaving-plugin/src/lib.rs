@@ -4,7 +4,7 @@ mod candidate;
 
 use std::hint::black_box;
 
-use candidate::Candidate;
+use candidate::{Candidate, Place};
 
 mod contract {
     wit_bindgen::generate!({ path: "../../../wit/plugin.wit", world: "plugin" });
@@ -85,7 +85,10 @@ impl Guest for Misbehaving {
             rest = after;
             let payload = std::str::from_utf8(payload).unwrap_or_default();
             match &candidate {
-                Some(candidate) => candidate.answer(message, payload, &mut outcome),
+                Some(candidate) => {
+                    let messages = batch.values.lengths.len();
+                    candidate.answer(Place { message, messages }, payload, &mut outcome);
+                }
                 None => answer(message, payload, &mut outcome),
             }
         }
