@@ -50,12 +50,11 @@ const TICK: Duration = Duration::from_millis(50);
 /// # Errors
 /// The first error of a worker; the others are drained.
 pub fn run(
-    plan: Plan,
+    plan: Arc<Plan>,
     control: &Arc<Control>,
     observe: &mut dyn FnMut(Option<&Report>),
 ) -> Result<Ended, Error> {
     let grace = plan.grace;
-    let plan = Arc::new(plan);
     let (reports, received) = sync_channel(REPORTS_MAX);
     let spawn = |index| {
         let (plan, control, reports) = (plan.clone(), control.clone(), reports.clone());

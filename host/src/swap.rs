@@ -3,22 +3,31 @@
 //! One thread, the steward's, does all of it beside the workers, one offer at a time. Until the trade
 //! nothing of it touches a worker; the trade itself is a batch's boundary.
 
+mod back;
 pub mod diff;
 mod event;
 pub mod files;
+mod life;
+mod means;
 mod policy;
+mod probation;
 mod proposal;
 pub mod prove;
 mod refusal;
+mod status;
+mod steward;
+mod trade;
 
 use std::fmt;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
 pub use event::{Event, Traded};
+pub use means::{Beside, Load, Means, Ran, ReadLookup};
 pub use policy::Policy;
 pub use proposal::{Name, Proposal};
 pub use refusal::Refusal;
+pub use steward::Steward;
 
 /// What somebody wants to run instead.
 #[derive(Debug)]
@@ -120,6 +129,46 @@ impl Asked {
     pub fn agree(&self) {
         // Agreeing twice, or too late, changes nothing.
         let _ = self.agree.try_send(());
+    }
+}
+
+/// The steward's end of an offer.
+struct Pending {
+    offer: Offer,
+    answers: Answers,
+}
+
+impl Pending {
+    fn tell(&self, event: Event) {
+        // Who does not listen need not hear it, and holds nobody up.
+        let _ = self.answers.events.try_send(event);
+    }
+
+    fn refuse(&self, refusal: &Refusal) {
+        self.tell(Event::Refused {
+            code: refusal.code,
+            reason: refusal.reason.clone(),
+        });
+    }
+
+    /// Whether whoever asked has gone away.
+    fn is_gone(&self) -> bool {
+        matches!(
+            self.answers.agreed.try_recv(),
+            Err(TryRecvError::Disconnected)
+        )
+    }
+
+    /// Whether it was agreed to, within `wait`.
+    fn is_agreed(&self, wait: Duration) -> Result<bool, Refusal> {
+        match self.answers.agreed.recv_timeout(wait) {
+            Ok(()) => Ok(true),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => Err(Refusal::new(
+                "withdrawn",
+                "it was withdrawn before it was agreed to",
+            )),
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::checkpoint::{self, Checkpoint, Commit};
 use crate::failpoint::has_bug;
 use crate::message::Batch;
 use crate::plugin;
+use crate::recent::Recent;
 use crate::retry::Backoff;
 use crate::row::Transformed;
 use crate::sink::{self, Written};
@@ -56,6 +57,8 @@ pub struct Config {
     pub has_breaker: bool,
     /// Where workers note what is in the plugin, for those that come after; `None` = nowhere.
     pub notes: Option<PathBuf>,
+    /// Where batches that are done are kept for a while, to try another version on.
+    pub recent: Option<Arc<Recent>>,
 }
 
 /// The rooms of one worker.
@@ -237,10 +240,13 @@ impl Worker {
             return Ok(Carried::Unfinished);
         };
         self.keep_keys(&transformed);
+        if let Some(recent) = &self.config.recent {
+            recent.keep(&transformed);
+        }
         let phases = [collected, applied, started.elapsed() - applied];
         let targets = &self.rooms.fitted.targets;
         let mut done = Done::of(&transformed, &outcome.rejected, targets, began, phases);
-        done.calls = calls;
+        (done.generation, done.calls) = (self.clock.generation(), calls);
         if !self.config.keeps_letters {
             done.keep_no_letters();
         }

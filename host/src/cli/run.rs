@@ -16,6 +16,7 @@ use super::exit;
 use super::settings::Settings;
 use crate::pipeline;
 use crate::source::kafka::Start;
+use crate::swap::Steward;
 use crate::telemetry::{Format, Progress, grouped};
 use crate::worker::{Control, Ended, Report};
 
@@ -90,6 +91,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let wait = args.grace.saturating_add(LEAVE_MAX);
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
     let control = Arc::new(Control::new(stop, assembled.ends));
+    let steward = assembled.means;
+    let steward = steward.map(|means| Steward::begin(means, control.clone()));
+    let steward = steward.transpose().context("a thread for swaps")?;
     if let Some(watched) = &assembled.watched {
         watched.desk.open(control.clone());
     }
@@ -110,6 +114,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         if let Some(report) = report {
             board.observe(report);
+            if let Some(steward) = &steward {
+                steward.observe(report);
+            }
         }
         progress.observe(report);
     });

@@ -20,26 +20,26 @@ use super::proposal::{Name, Proposal, short};
 use super::{Refusal, What};
 
 /// Loads a plugin of a name as the pipeline's configuration says, with its lookups.
-pub type Load = dyn Fn(&str, &[u8]) -> Result<Version, Refusal> + Send;
+pub type Load<'a> = dyn Fn(&str, &[u8]) -> Result<Version, Refusal> + 'a;
 /// Reads a file of reference data as the pipeline's configuration says.
-pub type ReadLookup = dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, Refusal> + Send;
+pub type ReadLookup<'a> = dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, Refusal> + 'a;
 /// The samples that lie beside a plugin's file of this name.
-pub type Beside = dyn Fn(&str) -> Option<Fixtures> + Send;
+pub type Beside<'a> = dyn Fn(&str) -> Option<Fixtures> + 'a;
 /// Holds targets to the live tables, and answers with their keys.
-pub type Prepare = dyn Fn(&[Target]) -> Result<Vec<Key>, sink::Error> + Send;
+pub type Prepare<'a> = dyn Fn(&[Target]) -> Result<Vec<Key>, sink::Error> + 'a;
 
 /// What a proof works with.
 pub struct Context<'a> {
     /// The version that runs.
     pub current: &'a Version,
     /// How a plugin is loaded.
-    pub load: &'a Load,
+    pub load: &'a Load<'a>,
     /// How reference data is read.
-    pub read_lookup: &'a ReadLookup,
+    pub read_lookup: &'a ReadLookup<'a>,
     /// What lies beside a plugin that brings no samples in itself.
-    pub beside: &'a Beside,
+    pub beside: &'a Beside<'a>,
     /// Holds targets to the live tables.
-    pub prepare: &'a Prepare,
+    pub prepare: &'a Prepare<'a>,
     /// The text of the tables' schema, for samples.
     pub schema: Option<&'a str>,
     /// The last messages.
@@ -67,6 +67,8 @@ pub type OnStep<'a> = dyn FnMut(&'static str, String) + 'a;
 pub struct Proven {
     /// It.
     pub version: Version,
+    /// The keys of its tables.
+    pub keys: Vec<Key>,
     /// What was found.
     pub proposal: Proposal,
 }
@@ -132,7 +134,11 @@ pub fn prove(
         ..Proposal::default()
     };
     let proposal = on_messages(&version, &keys, proposal, context, on_step)?;
-    Ok(Proven { version, proposal })
+    Ok(Proven {
+        version,
+        keys,
+        proposal,
+    })
 }
 
 /// Loads a plugin: its size, its world and version, its imports, whether it compiles and starts, what it

@@ -91,6 +91,16 @@ impl Board {
         &self.run
     }
 
+    /// Says what runs from now on: the plugin's name, version and digest.
+    pub fn runs(&self, plugin: [&str; 3], generation: u32) {
+        self.metrics.runs(plugin, generation);
+    }
+
+    /// Counts what became of a version that was offered.
+    pub fn swapped(&self, outcome: &str) {
+        self.metrics.swapped(outcome);
+    }
+
     /// Says how many workers there will be.
     pub fn expect(&self, workers: usize) {
         self.state().workers = Some(workers);

@@ -65,6 +65,8 @@ const TRAPS: Name = name("sluice_plugin_traps_total", "kind", "Calls of the plug
 #[rustfmt::skip]
 const MEMORY: Name = name("sluice_plugin_memory_bytes", "worker", "Memory of the plugin's instance");
 #[rustfmt::skip]
+const SWAPS: Name = name("sluice_plugin_swaps_total", "outcome", "Versions that were offered: `refused`, `traded`, `kept` after their probation, `rolled_back`");
+#[rustfmt::skip]
 const LAG: Name = name("sluice_consumer_lag_messages", "topic, partition", "Offsets from the committed one to the end of the log, as the last fetch told it");
 #[rustfmt::skip]
 const COMMITTED: Name = name("sluice_committed_offset", "topic, partition", "The offset to go on from, as the broker has acknowledged it");
@@ -124,6 +126,8 @@ pub(super) struct Metrics {
     calls: Histogram,
     traps: Family<Labels, Counter>,
     memory: Family<Labels, Gauge>,
+    plugin: Family<Labels, Gauge>,
+    swaps: Family<Labels, Counter>,
     pub(super) ready: Gauge,
 }
 
@@ -146,26 +150,17 @@ impl Metrics {
     ) -> Self {
         let mut registry = Registry::default();
         let to = &mut registry;
-        let info = |to: &mut Registry, name: Name, labels: Labels| {
-            let info: Family<Labels, Gauge> = listed(to, name, Family::default());
-            info.get_or_create(&labels).set(1);
-        };
-        info(
-            to,
-            BUILD,
-            vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
-        );
-        let [name, version, digest] = plugin.map(str::to_owned);
-        let labels = [("name", name), ("version", version), ("digest", digest)];
-        let generation = ("generation", "0".to_owned());
-        info(to, PLUGIN, labels.into_iter().chain([generation]).collect());
+        let build: Family<Labels, Gauge> = listed(to, BUILD, Family::default());
+        let labels = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        build.get_or_create(&labels).set(1);
+        let info: Family<Labels, Gauge> = listed(to, PLUGIN, Family::default());
         let rows: Family<Labels, Gauge> = listed(to, LOOKUP, Family::default());
         for (lookup, count) in lookups {
             let rows = rows.get_or_create(&vec![("lookup", lookup.clone())]);
             rows.set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
         let histograms = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
-        Self {
+        let metrics = Self {
             topic: topic.to_owned(),
             consumed: listed(to, CONSUMED, Family::default()),
             written: listed(to, WRITTEN, Counter::default()),
@@ -179,6 +174,8 @@ impl Metrics {
             calls: listed(to, CALLS, Histogram::new(SECONDS)),
             traps: listed(to, TRAPS, Family::default()),
             memory: listed(to, MEMORY, Family::default()),
+            plugin: info,
+            swaps: listed(to, SWAPS, Family::default()),
             lag: listed(to, LAG, Family::default()),
             committed: listed(to, COMMITTED, Family::default()),
             age: listed(to, AGE, Gauge::default()),
@@ -188,7 +185,9 @@ impl Metrics {
             held_up: listed(to, HELD_UP, Family::default()),
             ready: listed(to, READY, Gauge::default()),
             registry,
-        }
+        };
+        metrics.runs(plugin, 0);
+        metrics
     }
 
     /// All of them, as `/metrics` tells them.
@@ -241,6 +240,21 @@ impl Metrics {
             let phase = self.phases.get_or_create(&labels);
             phase.observe(time.as_secs_f64());
         }
+    }
+
+    /// What runs from now on: the plugin's name, version and digest.
+    pub(super) fn runs(&self, plugin: [&str; 3], generation: u32) {
+        let [name, version, digest] = plugin.map(str::to_owned);
+        let generation = ("generation", generation.to_string());
+        let labels = [("name", name), ("version", version), ("digest", digest)];
+        self.plugin.clear();
+        let labels = labels.into_iter().chain([generation]).collect();
+        self.plugin.get_or_create(&labels).set(1);
+    }
+
+    pub(super) fn swapped(&self, outcome: &str) {
+        let labels = vec![("outcome", outcome.to_owned())];
+        self.swaps.get_or_create(&labels).inc();
     }
 
     pub(super) fn retried(&self, code: &str) {

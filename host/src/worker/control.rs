@@ -1,7 +1,7 @@
 //! What all workers of a pipeline must agree on: when to stop, and when to pause.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ pub struct Control {
     paused: Mutex<Option<String>>,
     orders: Mutex<BTreeMap<usize, VecDeque<Order>>>,
     has_orders: AtomicBool,
+    generation: AtomicU32,
     ends: Ends,
 }
 
@@ -30,6 +31,7 @@ impl Control {
             paused: Mutex::default(),
             orders: Mutex::default(),
             has_orders: AtomicBool::new(false),
+            generation: AtomicU32::new(0),
             ends,
         }
     }
@@ -105,6 +107,16 @@ impl Control {
         orders.retain(|_, orders| !orders.is_empty());
         self.has_orders.store(!orders.is_empty(), Ordering::Release);
         order
+    }
+
+    /// Notes a generation that a worker has met.
+    pub fn met(&self, generation: u32) {
+        self.generation.fetch_max(generation, Ordering::Relaxed);
+    }
+
+    /// The greatest generation that a worker has met.
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     fn orders(&self) -> MutexGuard<'_, BTreeMap<usize, VecDeque<Order>>> {

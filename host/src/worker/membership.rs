@@ -55,6 +55,7 @@ impl Worker {
             } => {
                 tracing::debug!(partition, start, generation, "partition assigned");
                 self.clock.resume(partition, generation, write_time);
+                self.control.met(self.clock.generation());
                 self.positions.insert(partition, start);
                 if let Some(trial) = &mut self.trial {
                     trial.since.insert(partition, start);

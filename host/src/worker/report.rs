@@ -137,6 +137,8 @@ impl Reports {
 /// A durable batch.
 #[derive(Clone, Debug)]
 pub struct Done {
+    /// The generation in which it was written.
+    pub generation: u32,
     /// The offsets it covered.
     pub spans: Vec<Span>,
     /// How many messages it had.
@@ -172,6 +174,7 @@ impl Done {
             .filter(|letter| letter.stage == Stage::Write);
         let refused: BTreeSet<usize> = refused.map(|letter| letter.message).collect();
         let mut done = Done {
+            generation: 0,
             spans: batch.spans().to_vec(),
             messages: batch.batch.len(),
             written: batch.written + batch.rejected.len() - rejected.len(),

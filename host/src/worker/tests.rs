@@ -251,6 +251,7 @@ fn run(steps: &[Step], world: World) -> (Result<Ended, Error>, Vec<Span>, usize)
         keeps_letters: world.keeps_letters,
         has_breaker: world.has_breaker,
         notes: None,
+        recent: None,
     };
     let control = Arc::new(Control::new(stop, Ends::default()));
     let reports = Reports::new(0, |_| {});

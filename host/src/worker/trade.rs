@@ -142,6 +142,7 @@ impl Worker {
     /// Begins with a generation: sends the commit that says so, and does not wait for it.
     fn enter(&mut self, generation: u32, began: Instant) {
         self.clock.enter(generation);
+        self.control.met(generation);
         let code = &self.rooms.fitted.code;
         self.rooms.checkpoint.trade(code, generation);
         self.entering = Some(Entering {

@@ -84,6 +84,7 @@ impl World {
                 keeps_letters: true,
                 has_breaker: false,
                 notes: None,
+                recent: None,
             },
             version,
             source: Box::new(move || {
@@ -101,7 +102,7 @@ impl World {
         let (tell, reports) = channel();
         let theirs = control.clone();
         let pipeline = std::thread::spawn(move || {
-            pipeline::run(plan, &theirs, &mut |report| {
+            pipeline::run(plan.into(), &theirs, &mut |report| {
                 if let Some(report) = report {
                     tell.send(report.clone()).unwrap();
                 }

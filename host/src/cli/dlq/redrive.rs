@@ -78,7 +78,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let control = Arc::new(Control::new(stop, Ends::default()));
     let mut progress = Progress::new(Format::Text, Run::new(&found.file.kafka.group, topic));
     let began = Instant::now();
-    let ended = pipeline::run(plan, &control, &mut |report| progress.observe(report));
+    let ended = pipeline::run(plan.into(), &control, &mut |report| {
+        progress.observe(report)
+    });
     progress.finish();
     tell_totals(&progress, began, Format::Text)?;
     Ok(match ended? {

@@ -2,6 +2,7 @@
 
 pub(in crate::cli) mod sink;
 mod stream;
+mod swap;
 pub(in crate::cli) mod versions;
 mod watch;
 
@@ -20,7 +21,9 @@ use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
 use crate::plugin::{self, Plugin};
+use crate::recent::Recent;
 use crate::source::{Limits, kafka};
+use crate::swap::Means;
 use crate::telemetry::{Board, Run};
 use crate::version::Version;
 use crate::worker::{self, Ends};
@@ -79,7 +82,9 @@ impl FromStr for SourceKind {
 /// A pipeline ready to run.
 pub struct Assembled {
     /// What it is made of.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
+    /// What another version takes its place by, if it does not come to an end by itself.
+    pub means: Option<Means>,
     /// What `--once` works up to.
     pub ends: Ends,
     /// What is known of it, by its reports.
@@ -96,20 +101,11 @@ pub struct Assembled {
 /// What is missing or wrong, before anything is read.
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
-    let mut flags = args.settings.flags();
-    let admin = args.admin.clone().into_iter();
-    flags.extend(admin.map(|address| Flag::new("--admin", &["admin", "address"], address)));
-    let found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
+    let found = find(args)?;
     let mut loaded = versions::of_files(&found)?;
     let archive = versions::archive(args, &found)?;
     let mut kafka = kafka_config(args, &found)?;
-    let topic: Arc<str> = match &args.source {
-        SourceKind::Kafka => kafka.topic.as_str().into(),
-        SourceKind::File(path) => {
-            let named = args.settings.topic.clone();
-            named.unwrap_or_else(|| stream::file_name(path)).into()
-        }
-    };
+    let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
     let in_flight = Arc::default();
     let board = watch::board(run, &loaded.version, (&args.sink, &in_flight), stop);
@@ -140,14 +136,17 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         SinkKind::Cassandra | SinkKind::None => workers(args.workers, partitions),
     };
     let versions::Loaded { version, parts } = loaded;
-    if let Some(archive) = archive {
-        versions::keep(archive, parts).context("a thread for sluice.plugins")?;
+    if let Some(archive) = archive.clone() {
+        versions::keep(archive, parts.clone()).context("a thread for sluice.plugins")?;
     }
-    let mut worker = worker_config(&found, is_finite);
-    worker.has_breaker &= !args.no_breaker;
-    worker.notes = notes(args, &found, version.plugin.digest());
     board.expect(workers);
-    let plan = Plan {
+    let recent = Arc::<Recent>::default();
+    let worker = worker::Config {
+        notes: notes(args, &found, version.plugin.digest()),
+        recent: (!is_finite).then(|| recent.clone()),
+        ..worker_config(&found, is_finite)
+    };
+    let plan = Arc::new(Plan {
         topic,
         workers,
         worker,
@@ -155,14 +154,40 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         source,
         sink,
         grace: args.grace,
-    };
+    });
+    let means = (!is_finite).then(|| {
+        let made = (plan.clone(), parts, archive, recent);
+        swap::means(found, made, &board)
+    });
     Ok(Assembled {
         plan,
+        means,
         ends,
         board,
         watched,
         began,
     })
+}
+
+/// The pipeline that is meant, as the flags change it.
+fn find(args: &Args) -> anyhow::Result<Found> {
+    let mut flags = args.settings.flags();
+    let admin = args.admin.clone().into_iter();
+    flags.extend(admin.map(|address| Flag::new("--admin", &["admin", "address"], address)));
+    let mut found = config::find(&args.plugin, args.config.as_deref(), &flags, own_name)?;
+    found.file.breaker &= !args.no_breaker;
+    Ok(found)
+}
+
+/// The topic, or what a file is taken for.
+fn topic(args: &Args, configured: &str) -> Arc<str> {
+    match &args.source {
+        SourceKind::Kafka => configured.into(),
+        SourceKind::File(path) => {
+            let named = args.settings.topic.clone();
+            named.unwrap_or_else(|| stream::file_name(path)).into()
+        }
+    }
 }
 
 /// Loads a plugin of a name, and its reference data.
@@ -283,6 +308,7 @@ pub(in crate::cli) fn worker_config(found: &Found, is_finite: bool) -> worker::C
         keeps_letters: found.file.dead_letters == DeadLetters::On,
         has_breaker: found.file.breaker,
         notes: None,
+        recent: None,
     }
 }
 

@@ -29,6 +29,7 @@ fn waits(worker: usize, room: &'static str, reason: &str) -> Report {
 /// A batch of ten: six written as eight rows, three left out, one refused.
 fn done(end: i64) -> Report {
     Report::Done(Done {
+        generation: 0,
         spans: vec![Span {
             partition: 3,
             start: end - 10,

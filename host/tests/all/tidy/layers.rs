@@ -41,9 +41,13 @@ const MODULES: &[(&str, &[&str])] = &[
     ("query", &["nearest", "row", "sink"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
     ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version"]),
+    ("worker", &[
+        "code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version",
+    ]),
     ("pipeline", &["retry", "row", "source", "sink", "checkpoint", "version", "worker"]),
     ("swap", &[
-        "code", "failpoint", "lookup", "message", "pipeline", "plugin", "recent", "row", "samples", "sink", "version", "worker",
+        "archive", "code", "failpoint", "lookup", "message", "pipeline", "plugin", "recent", "row", "samples", "sink",
+        "version", "worker",
     ]),
     ("telemetry", &["message", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),

@@ -1,0 +1,94 @@
+//! What another version takes a pipeline's place by, while it runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{own_name, versions};
+use crate::archive::{Archive, Part};
+use crate::config::{self, Found};
+use crate::pipeline::Plan;
+use crate::recent::Recent;
+use crate::swap::prove::Fixtures;
+use crate::swap::{Means, Policy, Ran, Refusal};
+use crate::telemetry::Board;
+
+type Made = (Arc<Plan>, Vec<Part>, Option<Arc<dyn Archive>>, Arc<Recent>);
+
+/// What a steward of this pipeline works with.
+pub(super) fn means(found: Found, made: Made, board: &Arc<Board>) -> Means {
+    let (plan, parts, archive, recent) = made;
+    let first = Ran {
+        version: plan.version.clone(),
+        keys: Vec::new(),
+        parts,
+        generation: 0,
+    };
+    let schema = found.schema("samples").ok().map(|text| text.text.clone());
+    let found = Arc::new(found);
+    let (loads, reads) = (found.clone(), found);
+    let (counts, runs) = (board.clone(), board.clone());
+    Means {
+        plan,
+        first,
+        archive,
+        policy: Policy::default(),
+        recent,
+        load: Box::new(move |name, bytes, running| {
+            let plugin = Part {
+                name: name.to_owned(),
+                bytes: bytes.to_vec(),
+            };
+            let lookup = |name: &str| match running(name) {
+                Some(part) => Ok(part),
+                None => versions::lookup_of_file(&loads, name),
+            };
+            let loaded = versions::load(&loads, plugin, &lookup).map_err(refusal)?;
+            Ok(loaded.version)
+        }),
+        read_lookup: Box::new(move |declared, name, bytes| {
+            let part = Part {
+                name: name.to_owned(),
+                bytes: bytes.to_vec(),
+            };
+            versions::read(&reads, declared, &part).map_err(|error| Refusal::from(&error))
+        }),
+        beside: Box::new(beside),
+        schema,
+        count: Box::new(move |outcome| counts.swapped(outcome)),
+        runs: Box::new(move |ran| {
+            let origin = ran.version.origin();
+            runs.runs(
+                [&origin.name, &origin.version, &origin.digest],
+                ran.generation,
+            );
+        }),
+    }
+}
+
+/// Why a candidate cannot be loaded.
+fn refusal(error: anyhow::Error) -> Refusal {
+    use crate::{lookup, plugin};
+    if let Some(error) = error.downcast_ref::<plugin::Error>() {
+        return error.into();
+    }
+    if let Some(error) = error.downcast_ref::<lookup::Error>() {
+        return error.into();
+    }
+    Refusal::new("wrong_configuration", format!("{error:#}"))
+}
+
+/// The samples that lie beside a plugin's file, with the lookups that its own configuration names.
+fn beside(name: &str) -> Option<Fixtures> {
+    let folder = Path::new(name).parent()?;
+    let read = |file: &str| std::fs::read(folder.join(file)).ok();
+    let (samples, golden) = (read("samples.jsonl")?, read("golden.txt")?);
+    let found = config::find(name, None, &[], own_name).ok()?;
+    let lookups = found.file.lookups.keys();
+    let lookups =
+        lookups.map(|name| Some((name.clone(), config::lookup_bytes(&found, name).ok()?.1)));
+    Some(Fixtures {
+        samples,
+        golden,
+        lookups: lookups.collect::<Option<_>>()?,
+    })
+}

@@ -1,0 +1,236 @@
+//! One offer after another: proved, decided on, traded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::back::Probation;
+use super::means::{Means, Ran};
+use super::probation::{Tallies, Tally};
+use super::prove::Proven;
+use super::status::Status;
+use super::steward::{TICK, Word};
+use super::{Consent, Event, Pending, Refusal, Traded, What};
+use crate::archive::{self, End, Outcome};
+use crate::worker::Control;
+
+/// The steward's thread.
+pub(super) struct Life {
+    pub(super) means: Means,
+    pub(super) control: Arc<Control>,
+    pub(super) words: Receiver<Word>,
+    pub(super) offered: Receiver<Pending>,
+    pub(super) tallies: Arc<Tallies>,
+    pub(super) status: Arc<Mutex<Status>>,
+    pub(super) current: Ran,
+    pub(super) before: Option<Ran>,
+    pub(super) probation: Option<Probation>,
+    pub(super) waiting: VecDeque<Pending>,
+}
+
+/// A version that every worker runs now.
+pub(super) struct Begun {
+    pub(super) firsts: BTreeMap<i32, i64>,
+    pub(super) before: Tally,
+}
+
+impl Life {
+    pub(super) fn live(mut self) {
+        while !self.control.is_stopping() {
+            match self.words.recv_timeout(TICK) {
+                Ok(Word::Failing(reason)) => self.roll_back(&reason),
+                Ok(Word::Settled) => self.keep(),
+                // Of a trade that nobody waits for any more.
+                Ok(Word::Traded { .. } | Word::WentBack { .. }) => {}
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.watch();
+            if let Some(pending) = self.next() {
+                self.attend(pending);
+            }
+        }
+    }
+
+    /// The last offer; those before it are given up for it.
+    fn next(&mut self) -> Option<Pending> {
+        self.is_superseded();
+        let last = self.waiting.pop_back();
+        for earlier in self.waiting.drain(..) {
+            earlier.refuse(&superseded());
+        }
+        last
+    }
+
+    /// Whether an offer was made after the one in hand.
+    fn is_superseded(&mut self) -> bool {
+        while let Ok(pending) = self.offered.try_recv() {
+            self.waiting.push_back(pending);
+        }
+        !self.waiting.is_empty()
+    }
+
+    fn attend(&mut self, pending: Pending) {
+        let (what, who) = (
+            format!("{:?}", pending.offer.what),
+            pending.offer.who.clone(),
+        );
+        tracing::info!(what, who, "another version is offered");
+        self.set_candidate(Some(&what));
+        let answered = match &pending.offer.what {
+            What::Before => self.go_back(&pending),
+            What::Plugin { .. } | What::Lookup { .. } => self.take_in(&pending),
+        };
+        self.set_candidate(None);
+        match answered {
+            Ok(Some(begun)) => {
+                let asker = pending;
+                self.probation = Some(Probation { begun, asker });
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                tracing::warn!(code = refusal.code, reason = refusal.reason, who, "refused");
+                self.means.count("refused");
+                pending.refuse(&refusal);
+            }
+        }
+    }
+
+    /// Proves what is offered, lets whoever decides decide, and trades.
+    fn take_in(&mut self, pending: &Pending) -> Result<Option<Begun>, Refusal> {
+        let mut on_step = |step, detail| pending.tell(Event::Step { step, detail });
+        let proven = self.means.prove(&self.current, pending, &mut on_step)?;
+        let limits = self
+            .means
+            .policy
+            .decide(&proven.proposal, pending.offer.consent);
+        pending.tell(Event::Proposed(proven.proposal.clone()));
+        limits?;
+        if pending.offer.is_dry_run {
+            return Ok(None);
+        }
+        if pending.offer.consent == Consent::Asked {
+            while !pending.is_agreed(TICK)? {
+                if self.is_superseded() {
+                    return Err(superseded());
+                }
+                if self.control.is_stopping() {
+                    return Err(Refusal::new("stopping", "the host ends"));
+                }
+                self.watch();
+            }
+        } else if self.is_superseded() {
+            return Err(superseded());
+        }
+        let parts = self
+            .current
+            .parts_with(&pending.offer.what, &proven.version);
+        let Proven {
+            version,
+            keys,
+            proposal,
+        } = proven;
+        let next = Ran {
+            version,
+            keys,
+            parts,
+            generation: 0,
+        };
+        self.trade(next, pending, &proposal.text).map(Some)
+    }
+
+    /// The version before, by hand: what is on probation is taken back, and what is not is traded.
+    fn go_back(&mut self, pending: &Pending) -> Result<Option<Begun>, Refusal> {
+        if self.probation.is_some() {
+            let reason = format!("{} asked for the version before", pending.offer.who);
+            self.roll_back_for(&reason, Some(pending));
+            return Ok(None);
+        }
+        let Some(before) = self.before.clone() else {
+            let reason =
+                "this process has run no other version: `host swap FILE` takes an older file, too";
+            return Err(Refusal::new("no_version_before", reason));
+        };
+        let text = "back to the version before, by hand";
+        self.trade(before, pending, text).map(Some)
+    }
+
+    /// One version for another, in every worker.
+    fn trade(&mut self, mut next: Ran, pending: &Pending, diff: &str) -> Result<Begun, Refusal> {
+        // What was on probation is what this one is measured by.
+        self.keep();
+        pending.tell(Event::Step {
+            step: "keep",
+            detail: "stores it, for a restart and for other members".to_owned(),
+        });
+        let generation = self.remember(&next, &pending.offer.who, diff)?;
+        let workers = self.workers();
+        let orders = workers.fit(&next.version, &next.keys, &self.current.version, generation);
+        let orders = orders.inspect_err(|_| self.finish(generation, Outcome::Abandoned, "", 0))?;
+        let before = self.tallies.between(self.current.generation, generation);
+        pending.tell(Event::Step {
+            step: "trade",
+            detail: "waits for each worker's next batch".to_owned(),
+        });
+        let answers = workers.order(orders, &mut |detail| {
+            pending.tell(Event::Step {
+                step: "trade",
+                detail,
+            });
+        });
+        next.generation = generation;
+        let pause = answers.pauses.values().max().copied().unwrap_or_default();
+        let pause_us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        self.finish(generation, Outcome::Running, "", pause_us);
+        let code = next.version.code();
+        let origin = next.version.origin();
+        let (version, digest) = (&origin.version, &origin.digest);
+        tracing::info!(version, digest, generation, pause_us, "traded");
+        let micros = |pause: Duration| u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        let pauses = answers.pauses.iter();
+        pending.tell(Event::Traded(Traded {
+            name: origin.name.clone(),
+            version: version.clone(),
+            digest: digest.clone(),
+            lookups: code.lookups,
+            generation: answers.generation.max(generation),
+            first_offsets: answers.firsts.clone(),
+            pauses_us: pauses
+                .map(|(&worker, &pause)| (worker, micros(pause)))
+                .collect(),
+        }));
+        self.means.count("traded");
+        self.before = Some(std::mem::replace(&mut self.current, next));
+        self.show(Some(self.means.policy.probation));
+        Ok(Begun {
+            firsts: answers.firsts,
+            before,
+        })
+    }
+
+    pub(super) fn finish(&self, generation: u32, outcome: Outcome, reason: &str, pause_us: u64) {
+        let end = End {
+            outcome,
+            reason: reason.to_owned(),
+            pause_us,
+        };
+        self.means.finish(generation, &end);
+    }
+
+    /// Keeps the parts of a version and takes its generation.
+    fn remember(&self, next: &Ran, who: &str, diff: &str) -> Result<u32, Refusal> {
+        let trade = archive::Trade {
+            code: next.version.code(),
+            replaced: self.current.version.code(),
+            by: who.to_owned(),
+            diff: diff.to_owned(),
+        };
+        self.means
+            .remember(next, self.control.generation() + 1, &trade)
+    }
+}
+
+fn superseded() -> Refusal {
+    Refusal::new("superseded", "another version was offered after it")
+}

@@ -1,0 +1,172 @@
+//! What a steward works with, and what it remembers of a version.
+
+use std::sync::Arc;
+
+use super::policy::Policy;
+use super::prove::Fixtures;
+use super::prove::{self, Context, Proven};
+use super::{Pending, Refusal, What};
+use crate::archive::{self, Archive, End, Part};
+use crate::lookup::{self, Lookup};
+use crate::pipeline::Plan;
+use crate::recent::Recent;
+use crate::row::Key;
+use crate::version::Version;
+
+/// What a steward works with.
+pub struct Means {
+    /// The pipeline's workers.
+    pub plan: Arc<Plan>,
+    /// The version they begin with.
+    pub first: Ran,
+    /// Where versions are remembered.
+    pub archive: Option<Arc<dyn Archive>>,
+    /// Who gets in without a question.
+    pub policy: Policy,
+    /// The last messages.
+    pub recent: Arc<Recent>,
+    /// How a plugin is loaded, as the pipeline's configuration says.
+    pub load: Box<Load>,
+    /// How reference data is read.
+    pub read_lookup: Box<ReadLookup>,
+    /// What lies beside a plugin's file.
+    pub beside: Box<Beside>,
+    /// The text of the tables' schema, if it is known.
+    pub schema: Option<String>,
+    /// Counts what became of offers, for metrics.
+    pub count: Box<dyn Fn(&'static str) + Send>,
+    /// Is told what runs from now on.
+    pub runs: Box<dyn Fn(&Ran) + Send>,
+}
+
+/// Loads a plugin of a name from its bytes, with the lookups that run, by name; others as the
+/// pipeline's configuration says.
+pub type Load =
+    dyn Fn(&str, &[u8], &dyn Fn(&str) -> Option<Part>) -> Result<Version, Refusal> + Send;
+/// The samples that lie beside a plugin's file of this name.
+pub type Beside = dyn Fn(&str) -> Option<Fixtures> + Send;
+/// Reads a file of reference data.
+pub type ReadLookup = dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, Refusal> + Send;
+
+/// A version that ran, or runs.
+#[derive(Clone)]
+pub struct Ran {
+    /// It.
+    pub version: Version,
+    /// The keys of its tables; none, of the version that a process began with: nothing of it is undone.
+    pub keys: Vec<Key>,
+    /// What it was loaded from: its plugin, then its lookups in their order.
+    pub parts: Vec<Part>,
+    /// The generation in which it began.
+    pub generation: u32,
+}
+
+impl Ran {
+    /// The file that a lookup was read from.
+    fn lookup(&self, name: &str) -> Option<Part> {
+        let lookups = self.version.lookups.iter();
+        let index = lookups.clone().position(|(known, _)| known == name)?;
+        self.parts.get(index + 1).cloned()
+    }
+
+    /// The parts of a version that has one of these instead.
+    pub(super) fn parts_with(&self, what: &What, version: &Version) -> Vec<Part> {
+        let mut parts = self.parts.clone();
+        match what {
+            What::Plugin { name, bytes } => {
+                let plugin = Part {
+                    name: name.clone(),
+                    bytes: bytes.clone(),
+                };
+                let lookup = |digest: &str| parts.iter().find(|part| part.digest() == digest);
+                let lookups = version.lookups.iter();
+                let lookups = lookups.filter_map(|(_, read)| lookup(read.digest()).cloned());
+                parts = [plugin].into_iter().chain(lookups).collect();
+            }
+            What::Lookup {
+                lookup,
+                name,
+                bytes,
+            } => {
+                let index = version.lookups.iter().position(|(name, _)| name == lookup);
+                if let Some(part) = index.and_then(|index| parts.get_mut(index + 1)) {
+                    *part = Part {
+                        name: name.clone(),
+                        bytes: bytes.clone(),
+                    };
+                }
+            }
+            What::Before => {}
+        }
+        parts
+    }
+}
+
+impl Means {
+    /// Proves what is offered instead of what runs.
+    pub(super) fn prove(
+        &self,
+        current: &Ran,
+        pending: &Pending,
+        on_step: &mut prove::OnStep<'_>,
+    ) -> Result<Proven, Refusal> {
+        let lookup = |name: &str| current.lookup(name);
+        let context = Context {
+            current: &current.version,
+            load: &|name, bytes| (self.load)(name, bytes, &lookup),
+            read_lookup: &*self.read_lookup,
+            beside: &*self.beside,
+            prepare: &|targets| {
+                let mut room = (self.plan.sink)(current.version.origin())?;
+                room.prepare(targets)
+            },
+            schema: self.schema.as_deref(),
+            recent: &self.recent,
+            is_withdrawn: &|| pending.is_gone(),
+        };
+        prove::prove(&pending.offer.what, &context, on_step)
+    }
+
+    /// Keeps what a version was loaded from, and takes a generation for it.
+    pub(super) fn remember(
+        &self,
+        next: &Ran,
+        at_least: u32,
+        trade: &archive::Trade,
+    ) -> Result<u32, Refusal> {
+        let not_kept = |error: archive::Error| {
+            let reason = format!("{error}; it is not kept, so that a restart could not run it");
+            Refusal::new("not_kept", reason)
+        };
+        if let Some(archive) = &self.archive {
+            for part in &next.parts {
+                archive.keep(part).map_err(not_kept)?;
+            }
+        }
+        self.take(at_least, trade).map_err(not_kept)
+    }
+
+    /// Takes a generation.
+    pub(super) fn take(
+        &self,
+        at_least: u32,
+        trade: &archive::Trade,
+    ) -> Result<u32, archive::Error> {
+        let archive = self.archive.as_ref();
+        archive.map_or(Ok(at_least), |archive| archive.take(at_least, trade))
+    }
+
+    /// Notes how a trade ended.
+    pub(super) fn finish(&self, generation: u32, end: &End) {
+        if let Some(archive) = &self.archive
+            && let Err(error) = archive.finish(generation, end)
+        {
+            // It is told to people only.
+            tracing::warn!(%error, generation, "what became of a trade is not in the history");
+        }
+    }
+
+    pub(super) fn count(&self, outcome: &'static str) {
+        (self.count)(outcome);
+    }
+}

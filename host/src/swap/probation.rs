@@ -1,0 +1,153 @@
+//! How a version does, and whether it does worse than the one before.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::worker::Done;
+
+/// What is counted of each generation, as long as it matters.
+#[derive(Debug, Default)]
+pub(super) struct Tallies(Mutex<BTreeMap<u32, Tally>>);
+
+/// How many generations are counted at most: the one that runs, what ran before, and those that workers
+/// passed through on the way.
+const GENERATIONS_MAX: usize = 16;
+
+/// What became of the messages of a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) batches: u64,
+    messages: u64,
+    letters: u64,
+    /// Those of the letters that the plugin broke on: traps, deadlines, memory.
+    broken: u64,
+}
+
+/// The codes of letters whose message broke the plugin.
+const BREAKS: [&str; 5] = ["trap", "deadline", "memory", "stack", "output"];
+/// So many letters more than before may be chance.
+const LETTERS_FLOOR: u64 = 5;
+/// So large a share of letters more than before may be chance, in messages of a thousand.
+const SHARE_FLOOR: u64 = 10;
+/// The same of those that break the plugin, which seldom is chance.
+const BROKEN_FLOOR: u64 = 3;
+const BROKEN_SHARE_FLOOR: u64 = 1;
+
+impl Tallies {
+    pub(super) fn count(&self, done: &Done) {
+        let mut tallies = self.lock();
+        tallies.entry(done.generation).or_default().count(done);
+        while tallies.len() > GENERATIONS_MAX {
+            tallies.pop_first();
+        }
+    }
+
+    /// All from a generation on, up to another.
+    pub(super) fn between(&self, from: u32, to: u32) -> Tally {
+        let tallies = self.lock();
+        let mut sum = Tally::default();
+        for tally in tallies.range(from..to).map(|(_, tally)| tally) {
+            sum.add(tally);
+        }
+        sum
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Tally>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tally {
+    fn count(&mut self, done: &Done) {
+        let broken = done.letters.iter();
+        let broken = broken.filter(|((_, code), _)| BREAKS.contains(&&**code));
+        self.add(&Self {
+            batches: 1,
+            messages: done.messages as u64,
+            letters: done.dead_letters() as u64,
+            broken: broken.map(|(_, &letters)| letters as u64).sum(),
+        });
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.batches += other.batches;
+        self.messages += other.messages;
+        self.letters += other.letters;
+        self.broken += other.broken;
+    }
+
+    /// Why it must not stay, beside what ran before; `None`: nothing speaks against it so far.
+    pub(super) fn is_worse_than(&self, before: &Self) -> Option<String> {
+        let exceeds = |new: u64, old: u64, floor: u64, share: u64| {
+            let [new_of, old_of] = [self.messages.max(1), before.messages.max(1)];
+            // new / new_of > old / old_of + share / 1,000, in whole numbers.
+            let [new, old, share, new_of, old_of] =
+                [new, old, share, new_of, old_of].map(u128::from);
+            new >= u128::from(floor)
+                && new * old_of * 1_000 > (old * 1_000 + share * old_of) * new_of
+        };
+        let told = |what: &str, new: u64, old: u64| {
+            format!(
+                "{what} {new} of its first {} messages; of the {} before, the version before did so \
+                 with {old}",
+                self.messages, before.messages
+            )
+        };
+        if exceeds(self.broken, before.broken, BROKEN_FLOOR, BROKEN_SHARE_FLOOR) {
+            return Some(told("it broke on", self.broken, before.broken));
+        }
+        if exceeds(self.letters, before.letters, LETTERS_FLOOR, SHARE_FLOOR) {
+            return Some(told("it rejected", self.letters, before.letters));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally([messages, letters, broken]: [u64; 3]) -> Tally {
+        Tally {
+            batches: 1,
+            messages,
+            letters,
+            broken,
+        }
+    }
+
+    #[test]
+    fn a_version_is_worse_if_it_loses_more_than_the_one_before() {
+        for (new, old, is_worse) in [
+            ([0, 0, 0], [0, 0, 0], None),
+            ([1_000, 0, 0], [1_000, 500, 0], None),
+            // Chance.
+            ([100, 4, 0], [1_000, 0, 0], None),
+            ([1_000, 10, 0], [1_000, 0, 0], None),
+            ([1_000, 29, 0], [1_000, 20, 0], None),
+            // Worse.
+            ([1_000, 11, 0], [1_000, 0, 0], Some("it rejected 11")),
+            ([1_000, 31, 0], [1_000, 20, 0], Some("it rejected 31")),
+            (
+                [10, 10, 0],
+                [0, 0, 0],
+                Some("it rejected 10 of its first 10"),
+            ),
+            // What breaks a plugin is noticed sooner.
+            ([100, 2, 2], [1_000, 0, 0], None),
+            (
+                [100, 3, 3],
+                [1_000, 0, 0],
+                Some("it broke on 3 of its first 100"),
+            ),
+            ([100, 3, 3], [1_000, 30, 30], None),
+        ] {
+            let reason = tally(new).is_worse_than(&tally(old));
+            match (&reason, is_worse) {
+                (None, None) => {}
+                (Some(reason), Some(part)) => assert!(reason.contains(part), "{reason}"),
+                _ => panic!("{new:?} after {old:?}: {reason:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The trade itself: every worker gets its instance, and says when it has begun.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::Refusal;
+use super::steward::Word;
+use crate::pipeline::Plan;
+use crate::row::Key;
+use crate::sink::{self, Sink};
+use crate::version::Version;
+use crate::worker::{self, Control, Fitted, Order, sweeping};
+
+/// How many bytes of keys a worker keeps during a probation.
+const KEYS_BYTES_MAX: usize = 32 << 20;
+/// How often it is told which workers are waited for.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+/// How long workers are waited for. One that cannot write, because the store is away, gets there later.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Workers that are told things, and what they answered.
+pub(super) struct Workers<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) control: &'a Control,
+    pub(super) words: &'a Receiver<Word>,
+}
+
+/// What the workers answered.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    /// The greatest generation that one of them writes in.
+    pub(super) generation: u32,
+    /// Where the version begins in each partition.
+    pub(super) firsts: BTreeMap<i32, i64>,
+    /// How long each did nothing else.
+    pub(super) pauses: BTreeMap<usize, Duration>,
+    /// How many offsets are read again.
+    pub(super) messages: u64,
+    /// Who has not answered yet.
+    pub(super) missing: BTreeSet<usize>,
+}
+
+/// One order a worker, made before the first is given: what cannot be made changes nothing.
+pub(super) struct Orders(Vec<Order>);
+
+impl Workers<'_> {
+    /// Makes what each worker needs to run a version instead of another.
+    ///
+    /// # Errors
+    /// If the plugin cannot be started once more, or the store does not answer.
+    pub(super) fn fit(
+        &self,
+        version: &Version,
+        keys: &[Key],
+        before: &Version,
+        generation: u32,
+    ) -> Result<Orders, Refusal> {
+        let targets = &version.plugin.description().targets;
+        let is_same = *targets == before.plugin.description().targets;
+        let order = |_| {
+            let sink = match is_same {
+                true => None,
+                false => Some(self.open(version)?),
+            };
+            Ok(Order::Trade(Box::new(worker::Trade {
+                fitted: Fitted::of(version, keys.to_vec())?,
+                sink,
+                generation,
+                keys_bytes_max: KEYS_BYTES_MAX,
+            })))
+        };
+        let orders: Result<_, Refusal> = (0..self.plan.workers).map(order).collect();
+        Ok(Orders(orders?))
+    }
+
+    fn open(&self, version: &Version) -> Result<sink::Room, sink::Error> {
+        let mut room = (self.plan.sink)(version.origin())?;
+        room.prepare(&version.plugin.description().targets)?;
+        Ok(room)
+    }
+
+    /// Makes what each worker needs to undo what a version did.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub(super) fn undo(
+        &self,
+        version: &Version,
+        keys: &[Key],
+        from: &BTreeMap<i32, i64>,
+        generation: u32,
+    ) -> Result<Orders, sink::Error> {
+        let targets = sweeping(&version.plugin.description().targets, keys);
+        let order = |_| {
+            let mut sweeper: Box<dyn Sink> = (self.plan.sink)(version.origin())?.into_sink();
+            sweeper.prepare(&targets)?;
+            Ok(Order::Back(Box::new(worker::Back {
+                generation,
+                sweeper,
+                from: from.clone(),
+            })))
+        };
+        let orders: Result<_, sink::Error> = (0..self.plan.workers).map(order).collect();
+        Ok(Orders(orders?))
+    }
+
+    /// Gives every worker its order, and waits until all have begun.
+    pub(super) fn order(&self, orders: Orders, tell: &mut dyn FnMut(String)) -> Answers {
+        let mut answers = Answers {
+            missing: (0..orders.0.len()).collect(),
+            ..Answers::default()
+        };
+        for (worker, order) in orders.0.into_iter().enumerate() {
+            self.control.order(worker, order);
+        }
+        let until = Instant::now() + WAIT_MAX;
+        let mut told = Instant::now();
+        while !answers.missing.is_empty() && Instant::now() < until && !self.control.is_stopping() {
+            match self.words.recv_timeout(TELL_EVERY / 10) {
+                Ok(Word::Traded {
+                    worker,
+                    generation,
+                    firsts,
+                    pause,
+                }) => {
+                    answers.missing.remove(&worker);
+                    answers.generation = answers.generation.max(generation);
+                    answers.firsts.extend(firsts);
+                    answers.pauses.insert(worker, pause);
+                }
+                Ok(Word::WentBack { messages }) => answers.messages += messages,
+                // Of what is being traded away, or told again by what comes after it.
+                Ok(Word::Failing(_) | Word::Settled) => {}
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let missing = answers.missing.iter().map(usize::to_string);
+                let missing = missing.collect::<Vec<_>>().join(", ");
+                tell(format!(
+                    "waiting for a batch's boundary of worker {missing}"
+                ));
+            }
+        }
+        answers
+    }
+
+    /// Ends the probation of what runs.
+    pub(super) fn keep(&self) {
+        for worker in 0..self.plan.workers {
+            self.control.order(worker, Order::Keep);
+        }
+    }
+}
