@@ -82,7 +82,7 @@ pub struct End {
     pub outcome: Outcome,
     /// Why; empty, if there is nothing to say.
     pub reason: String,
-    /// The longest that a worker stood still for it, in microseconds.
+    /// The longest that a worker stood still for it, in microseconds; 0 leaves what was noted before.
     pub pause_us: u64,
 }
 
@@ -249,6 +249,20 @@ pub fn was_traded_away(
         }
     }
     digest != committed && seen.contains(committed)
+}
+
+/// Whether a trade from `old` to `new` may have been cut off before every worker made it: then what `old`
+/// has begun is `old`'s to end. A version that was thrown out ends nothing.
+pub fn is_cut_off(history: &[Generation], old: &Code, new: &Code) -> bool {
+    let is_traded = |entry: &Generation| {
+        let is_valid = matches!(entry.outcome, Outcome::Running | Outcome::Kept);
+        is_valid && (&entry.replaced, &entry.code) == (old, new)
+    };
+    let is_thrown_out = |entry: &Generation| {
+        let is_doubtful = entry.outcome == Outcome::Running && entry.replaced == *new;
+        entry.code == *old && (entry.outcome == Outcome::RolledBack || is_doubtful)
+    };
+    history.iter().any(is_traded) && !history.iter().any(is_thrown_out)
 }
 
 /// The present, in milliseconds since 1970: for people; nothing is ordered by it.

@@ -41,6 +41,7 @@ impl Load {
             group: topic.clone(),
             start: None,
             once: true,
+            is_tail: false,
             properties: BTreeMap::new(),
             code: host::code::Code::default(),
         };

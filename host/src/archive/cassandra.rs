@@ -34,7 +34,10 @@ const TAKE: &str = "INSERT INTO sluice.generations (pipeline, consumer_group, ge
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS";
 
 // Conditional as the insert is: of two ways to write a cell, only like ones are ordered.
-const FINISH: &str = "UPDATE sluice.generations SET outcome = ?, reason = ?, pause_us = ?, ended_at = ? \
+const FINISH: &str = "UPDATE sluice.generations SET outcome = ?, reason = ?, ended_at = ? \
+    WHERE pipeline = ? AND consumer_group = ? AND generation = ? AND partition = ? IF EXISTS";
+
+const PAUSED: &str = "UPDATE sluice.generations SET pause_us = ? \
     WHERE pipeline = ? AND consumer_group = ? AND generation = ? AND partition = ? IF EXISTS";
 
 const HISTORY: &str = "SELECT generation, plugin, lookups, replaced_plugin, replaced_lookups, taken_by, \
@@ -153,17 +156,18 @@ impl Archive for Cassandra {
     }
 
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
-        let mut row = vec![
-            text(end.outcome.name()),
-            text(&end.reason),
-            bigint(end.pause_us),
-            timestamp(),
-        ];
+        let reader = self.reader()?;
+        let mut row = vec![text(end.outcome.name()), text(&end.reason), timestamp()];
         row.extend(self.key(generation));
-        if is_applied(&self.reader()?.select(FINISH, &row)?) {
-            return Ok(());
+        if !is_applied(&reader.select(FINISH, &row)?) {
+            return Err(self.damaged(generation, "there is no such row"));
         }
-        Err(self.damaged(generation, "there is no such row"))
+        if end.pause_us > 0 {
+            let mut row = vec![bigint(end.pause_us)];
+            row.extend(self.key(generation));
+            reader.select(PAUSED, &row)?;
+        }
+        Ok(())
     }
 
     fn history(&self, generations_max: usize) -> Result<Vec<Generation>, Error> {

@@ -119,11 +119,14 @@ impl Archive for Directory {
 
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
         let path = self.file(generation);
+        let begun = self.read(&path)?;
         let ended = Generation {
             outcome: end.outcome,
             reason: end.reason.clone(),
-            pause_us: Some(end.pause_us),
-            ..self.read(&path)?
+            pause_us: Some(end.pause_us)
+                .filter(|pause| *pause > 0)
+                .or(begun.pause_us),
+            ..begun
         };
         let new = self.write(&json(&ended))?;
         fs::rename(&new, &path).map_err(|error| failed(&path, error))

@@ -64,6 +64,29 @@ fn an_old_file_is_told_from_a_new_deployment() {
 }
 
 #[test]
+fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
+    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    type Case = (&'static [(Outcome, &'static str, &'static str)], bool);
+    // What happened, the last one first; whether `a` ends what it has begun, for `b`.
+    let cases: &[Case] = &[
+        (&[], false),
+        (&[(Running, "a", "b")], true),
+        (&[(Kept, "a", "b")], true),
+        (&[(Abandoned, "a", "b")], false),
+        (&[(Kept, "b", "a")], false),
+        (&[(Kept, "a", "b"), (Kept, "b", "a")], true),
+        // On the way back from `a`, before and after it was written down.
+        (&[(Running, "a", "b"), (Running, "b", "a")], false),
+        (&[(Running, "a", "b"), (RolledBack, "b", "a")], false),
+    ];
+    for (history, expected) in cases {
+        let entries: Vec<_> = history.iter().map(|(o, a, b)| entry(*o, a, b)).collect();
+        let [old, new] = ["a", "b"].map(|of| entry(Kept, of, of).code);
+        assert_eq!(is_cut_off(&entries, &old, &new), *expected, "{history:?}");
+    }
+}
+
+#[test]
 fn an_outcome_comes_back_from_its_name() {
     for outcome in Outcome::ALL {
         assert_eq!(Outcome::of(outcome.name()), Some(outcome));

@@ -1,6 +1,7 @@
 //! `host run`, or `host` without a verb: a pipeline from a source to a sink.
 
 pub mod assemble;
+mod tail;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,6 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     drop(starting);
     let wait = args.grace.saturating_add(LEAVE_MAX);
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
+    let (tails, tail_stop) = (assembled.tails, stop.clone());
     let control = Arc::new(Control::new(stop, assembled.ends));
     let steward = assembled.means;
     let steward = steward.map(|means| Steward::begin(means, control.clone()));
@@ -103,6 +105,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let workers = assembled.plan.workers;
     let mut ready = 0;
     let began = Instant::now();
+    tail::end(tails, &tail_stop, &mut |report| {
+        // Who is ready is the pipeline's own version.
+        if !matches!(report, Report::Ready) {
+            board.observe(report);
+            progress.observe(Some(report));
+        }
+    });
     let ended = pipeline::run(assembled.plan, &control, &mut |report| {
         if matches!(report, Some(Report::Ready)) {
             ready += 1;

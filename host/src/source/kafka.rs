@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use secrecy::SecretString;
 
-pub use self::ask::{Asker, Cluster, code, committed, members, partitions, verify};
+pub use self::ask::{Asker, Cluster, Named, committed, members, named, partitions, verify};
 use self::assignment::Watch;
 pub use self::commit::{Committer, News};
 use self::failure::Trouble;
@@ -69,6 +69,9 @@ pub struct Config {
     pub start: Option<Start>,
     /// Whether a span should reach to the partition's end, over what is no message there.
     pub once: bool,
+    /// Whether only partitions are read whose commit names our code, as it left them: the rest of what it
+    /// has begun, before other code goes on. The others are left alone.
+    pub is_tail: bool,
     /// More of librdkafka's settings, but those our promises rest on; passwords are among them.
     pub properties: BTreeMap<String, SecretString>,
     /// What travels with each commit.
@@ -87,6 +90,7 @@ pub struct Kafka {
     /// counts an error as a message, and goes on behind it when a rebalance interrupts it.
     ahead: BTreeSet<i32>,
     once: bool,
+    is_tail: bool,
     headers: Vec<u8>,
     trouble: Trouble,
     /// What was found and not reported yet.
@@ -146,6 +150,7 @@ pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
         positions: BTreeMap::new(),
         ahead: BTreeSet::new(),
         once: config.once,
+        is_tail: config.is_tail,
         headers: Vec::new(),
         trouble: Trouble::default(),
         found: Vec::new(),

@@ -62,16 +62,16 @@ fn check(archive: &dyn Archive, stranger: &dyn Archive, salt: &str) {
     assert_eq!(archive.take(2, &trade("b", "c")).unwrap(), 2);
     assert_eq!(archive.take(2, &trade("c", "d")).unwrap(), 4);
     assert_eq!(stranger.history(9).unwrap(), []);
-    let end = |outcome, reason: &str| End {
+    let end = |outcome, reason: &str, pause_us| End {
         outcome,
         reason: reason.to_owned(),
-        pause_us: 812,
+        pause_us,
     };
-    archive.finish(4, &end(Outcome::Kept, "")).unwrap();
+    archive.finish(4, &end(Outcome::Kept, "", 812)).unwrap();
     archive
-        .finish(4, &end(Outcome::RolledBack, "it traps"))
+        .finish(4, &end(Outcome::RolledBack, "it traps", 0))
         .unwrap();
-    assert!(archive.finish(9, &end(Outcome::Kept, "")).is_err());
+    assert!(archive.finish(9, &end(Outcome::Kept, "", 0)).is_err());
 
     let history = archive.history(2).unwrap();
     let numbers: Vec<u32> = history.iter().map(|entry| entry.generation).collect();

@@ -1,5 +1,6 @@
 //! From flags and configuration to a [`Plan`]: which rooms a pipeline is made of.
 
+mod before;
 pub(in crate::cli) mod sink;
 mod stream;
 mod swap;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::Args;
+use super::tail::Tail;
 use crate::archive::Part;
 use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::lookup::{self, Lookup};
@@ -85,6 +87,8 @@ pub struct Assembled {
     pub plan: Arc<Plan>,
     /// What another version takes its place by, if it does not come to an end by itself.
     pub means: Option<Means>,
+    /// What other versions have to end before.
+    pub tails: Vec<Tail>,
     /// What `--once` works up to.
     pub ends: Ends,
     /// What is known of it, by its reports.
@@ -107,6 +111,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let mut kafka = kafka_config(args, &found)?;
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
+    let (mut before, read) = (Vec::new(), kafka.clone());
     let in_flight = Arc::default();
     let board = watch::board(run, &loaded.version, (&args.sink, &in_flight), stop);
     let watched = watch::open(&found.file.admin, &board)?;
@@ -119,7 +124,8 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         SourceKind::Kafka => {
             let reached = stream::reach(&kafka, args, (stop, &board))?;
             if let Some(archive) = archive.as_deref().filter(|_| !args.is_embedded) {
-                loaded = versions::go_on(loaded, &found, &kafka, archive, (stop, &board))?;
+                let start = versions::go_on(loaded, &found, &kafka, archive, (stop, &board))?;
+                (loaded, before) = (start.loaded, start.before);
             }
             kafka.code = loaded.version.code();
             let rows = sink::rows(args, &found, &kafka)?;
@@ -155,6 +161,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         sink,
         grace: args.grace,
     });
+    let tails = before::tails(before, (&plan, &read), (args, &found), &in_flight)?;
     let means = (!is_finite).then(|| {
         let made = (plan.clone(), parts, archive, recent);
         swap::means(found, made, &board)
@@ -162,6 +169,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     Ok(Assembled {
         plan,
         means,
+        tails,
         ends,
         board,
         watched,

@@ -1,5 +1,6 @@
 //! Questions about a topic and its group, asked without joining.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -37,6 +38,19 @@ pub struct Cluster {
     pub id: Option<String>,
     /// How many brokers there are.
     pub brokers: usize,
+}
+
+/// What a partition's commit names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Which partition.
+    pub partition: i32,
+    /// The offset that the group goes on with.
+    pub next: i64,
+    /// The generation of the rows before it.
+    pub generation: u32,
+    /// What made them.
+    pub code: Arc<Code>,
 }
 
 /// Asks about a topic and its group until a moment has come.
@@ -104,18 +118,24 @@ impl<'a> Asker<'a> {
             .collect())
     }
 
-    /// Which code the group's commits name: that of the greatest generation. `None`, if none names one.
+    /// Which code the group's commits name. What names none, or cannot be read, is left out.
     ///
     /// # Errors
     /// As [`Asker::partitions`].
-    pub fn code(&self) -> Result<Option<Code>, Error> {
+    pub fn named(&self) -> Result<Vec<Named>, Error> {
         let partitions = self.topic().partitions()?;
         let commits = self.topic().commits(&partitions)?.into_iter();
-        // What cannot be read stops its partition later, and says nothing here.
-        let pasts = commits.filter_map(|(.., metadata)| meta::read(&metadata).ok());
-        let latest = pasts.max_by_key(|past| past.generation);
-        let named = latest.filter(|past| !past.code.plugin.is_empty());
-        Ok(named.map(|past| Code::clone(&past.code)))
+        let named = commits.filter_map(|(partition, offset, metadata)| {
+            let past = meta::read(&metadata).ok()?;
+            let is_named = !past.code.plugin.is_empty();
+            is_named.then_some(Named {
+                partition,
+                next: offset?,
+                generation: past.generation,
+                code: past.code,
+            })
+        });
+        Ok(named.collect())
     }
 
     /// Waits for the first answer, for a while.
@@ -160,14 +180,14 @@ pub fn committed(config: &Config) -> Result<Vec<(i32, Option<i64>)>, Error> {
     asker.committed()
 }
 
-/// As [`Asker::code`], asked once.
+/// As [`Asker::named`], asked once.
 ///
 /// # Errors
-/// As [`Asker::code`].
-pub fn code(config: &Config) -> Result<Option<Code>, Error> {
+/// As [`Asker::named`].
+pub fn named(config: &Config) -> Result<Vec<Named>, Error> {
     let asker = Asker::new(config, Instant::now() + CALL_MAX)?;
     asker.reach()?;
-    asker.code()
+    asker.named()
 }
 
 /// How many members the group has now.

@@ -66,7 +66,7 @@ impl Kafka {
         let settled = settle::settle(
             &consumer,
             &self.brokers,
-            (self.start, self.kept.as_ref()),
+            (self.start, self.kept.as_ref(), self.is_tail),
             &pending,
         );
         let (ready, refused) = match settled {
@@ -74,7 +74,9 @@ impl Kafka {
             Ok(Settled::Waiting) => return Ok(()),
             Err(error) => return self.trouble.report(error),
         };
-        self.settle_at = Instant::now();
+        if !self.is_tail {
+            self.settle_at = Instant::now();
+        }
         self.found.extend(refused);
         let mut list = TopicPartitionList::with_capacity(ready.len());
         for from in &ready {
@@ -87,9 +89,12 @@ impl Kafka {
             return self.trouble.report(error);
         }
         let mut state = consumer.context().state();
-        state.pending.clear();
+        if !self.is_tail {
+            state.pending.clear();
+        }
         for from in ready {
             let (partition, start) = (from.partition, from.offset);
+            state.pending.remove(&partition);
             state.generation = state.generation.max(from.past.generation);
             self.positions.insert(partition, start);
             self.ahead.remove(&partition);

@@ -28,7 +28,7 @@ pub(super) enum Settled {
 pub(super) fn settle(
     consumer: &Consumer,
     brokers: &str,
-    (start, kept): (Option<Start>, Option<&Kept>),
+    (start, kept, is_tail): (Option<Start>, Option<&Kept>, bool),
     pending: &BTreeSet<i32>,
 ) -> Result<Settled, Error> {
     let topic = Topic {
@@ -40,6 +40,13 @@ pub(super) fn settle(
     let (partitions, id) = topic.identified()?;
     let mut commits = topic.commits(&partitions)?;
     let code = consumer.context().state().code.clone();
+    if is_tail {
+        commits.retain(|(partition, ..)| pending.contains(partition));
+        return Ok(Settled::Ready(
+            tail(&code, id.as_deref(), commits),
+            Vec::new(),
+        ));
+    }
     let fresh = Past {
         topic: id,
         generation: generation(&commits),
@@ -78,6 +85,23 @@ pub(super) fn settle(
     };
     let (ready, refused) = go_on(consumer, &topic, start, &fresh, commits)?;
     Ok(Settled::Ready(ready, refused))
+}
+
+/// What a version has begun with, as it left it.
+fn tail(code: &Code, topic: Option<&str>, commits: Vec<Commit>) -> Vec<Place> {
+    let places = commits
+        .into_iter()
+        .filter_map(|(partition, offset, metadata)| {
+            let past = meta::read(&metadata).ok()?;
+            let is_its = meta::whose(&past, code) == Whose::Ours && !past.is_of_other(topic);
+            let offset = offset.filter(|_| is_its)?;
+            Some(Place {
+                partition,
+                offset,
+                past,
+            })
+        });
+    places.collect()
 }
 
 /// What is kept of the group beside its commits.

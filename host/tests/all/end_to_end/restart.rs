@@ -6,8 +6,9 @@ use host::archive::cassandra::Cassandra;
 use host::archive::{Archive, End, Outcome, Part, Trade};
 use host::code::Code;
 use host::sink::cassandra::Config;
+use serde_json::json;
 
-use super::world::{World, play};
+use super::world::{TIME_MS, World, play};
 use crate::support::{cassandra, wait_until};
 
 /// The carried plugin with a section that no one reads: another digest, the same rows.
@@ -118,4 +119,56 @@ fn a_restart_goes_on_with_what_a_swap_has_put_in_place() {
     let (said, dances) = world.run_plugin(&old, 480..560);
     assert!(!said.contains(TRADED), "{said}");
     assert_eq!(dances, [Some(0.25); 40]);
+}
+
+/// By a crash between the trades of two workers: the rows that the old one wrote and did not commit may
+/// have other keys, so that nobody would write over them.
+#[test]
+fn what_a_trade_was_cut_off_from_is_ended_by_the_version_that_began_it() {
+    let world = World::new("cut_off");
+    let plugin = marked("old");
+    world.run_plugin(&plugin, 0..80);
+    let replaced = world.code(&plugin);
+    world.correct_songs("0.75");
+    let songs = fs::read(world.folder().join("songs.csv")).unwrap();
+    let (name, code) = ("songs.csv".to_owned(), world.code(&plugin));
+    let songs = Part { name, bytes: songs };
+    let archive = world.archive();
+    archive.keep(&songs).unwrap();
+    let trade = Trade {
+        code: code.clone(),
+        replaced,
+        ..Trade::default()
+    };
+    assert_eq!(archive.take(1, &trade).unwrap(), 1);
+    // Half of the partitions were traded, and 5 messages of each are in the log since.
+    let metadata = json!({
+        "format": 1,
+        "generation": 1,
+        "plugin": code.plugin,
+        "lookups": code.lookups,
+    });
+    world.commit(0..4, 10, &metadata.to_string());
+    world.correct_songs("0.25");
+    let (said, _) = world.run_plugin(&plugin, 80..120);
+    assert!(said.contains("a trade was cut off"), "{said}");
+
+    // Even messages are of even partitions.
+    let made: Vec<_> = world.rows().into_iter().collect();
+    let of = |play: i64, partition: i64| play >= 80 && play % 8 == partition;
+    for partition in [0, 2, 4, 6] {
+        let dances = made.iter().filter_map(|((_, time), (_, dance))| {
+            of((time - TIME_MS) % 1_000, partition).then_some((*dance)?)
+        });
+        let expected = if partition < 4 { 0.75 } else { 0.25 };
+        assert_eq!(dances.collect::<Vec<_>>(), [expected; 5], "{partition}");
+    }
+    // From here on all is the new one's, in the generation of the trade.
+    let (said, dances) = world.run_plugin(&plugin, 120..200);
+    assert!(!said.contains("a trade was cut off"), "{said}");
+    assert_eq!(dances, [Some(0.75); 40]);
+    let begun = world.begun();
+    let first = (0..8).map(|partition| (0, partition, 0));
+    let second = (4..8).map(|partition| (1, partition, 15));
+    assert!(first.chain(second).eq(begun.clone()), "{begun:?}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -25,7 +25,7 @@ use crate::support::{cassandra, host, kafka, unique};
 pub(super) const RUN: [&str; 2] = ["--plugin", "spotify.wasm"];
 pub(super) const PARTITIONS: i32 = 8;
 const PEOPLE: usize = 50;
-const TIME_MS: i64 = 1_767_225_600_000;
+pub(super) const TIME_MS: i64 = 1_767_225_600_000;
 /// The header of a dead letter that says why, for programs.
 const CODE: &str = "__connect.errors.exception.class.name";
 /// How long a question to a server may take.
@@ -263,6 +263,18 @@ impl World {
         rows.into_iter()
             .map(|(name, time, written)| ((name, time.0), written))
             .collect()
+    }
+
+    /// Commits an offset for partitions, with its metadata, as a member does.
+    pub(super) fn commit(&self, partitions: std::ops::Range<i32>, offset: i64, metadata: &str) {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let mut partition = list.add_partition(&self.name, partition);
+            partition.set_offset(Offset::Offset(offset)).unwrap();
+            partition.set_metadata(metadata);
+        }
+        let consumer = self.consumer();
+        consumer.commit(&list, CommitMode::Sync).unwrap();
     }
 
     fn consumer(&self) -> BaseConsumer {

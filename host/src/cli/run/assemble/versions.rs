@@ -1,5 +1,6 @@
 //! Which version a pipeline begins with: that of its files, unless a swap has traded it away.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -9,7 +10,8 @@ use anyhow::Context;
 
 use super::stream::{Watchers, patiently};
 use super::{Args, SinkKind, plugin_config, sink};
-use crate::archive::{self, Archive, Part, Which, was_traded_away};
+use crate::archive::{self, Archive, Part, Which, is_cut_off, was_traded_away};
+use crate::code::Code;
 use crate::config::{self, Found};
 use crate::lookup::{self, Lookup};
 use crate::plugin::Plugin;
@@ -121,6 +123,14 @@ pub(super) fn archive(args: &Args, found: &Found) -> anyhow::Result<Option<Arc<d
     })
 }
 
+/// What a start finds.
+pub(super) struct Start {
+    /// What the group goes on with.
+    pub(super) loaded: Loaded,
+    /// Versions that a trade was cut off from: they end what they have begun before that.
+    pub(super) before: Vec<Version>,
+}
+
 /// The version that the group goes on with. The commits name the last one; a file that a swap has traded
 /// away since is an old one, and any other file is a new deployment.
 ///
@@ -132,19 +142,28 @@ pub(super) fn go_on(
     kafka: &kafka::Config,
     archive: &dyn Archive,
     watchers: Watchers<'_>,
-) -> anyhow::Result<Loaded> {
-    let ask = || kafka::code(kafka);
-    let committed = patiently("source", watchers, ask, source::Error::is_transient)?;
+) -> anyhow::Result<Start> {
+    let ask = || kafka::named(kafka);
+    let named = patiently("source", watchers, ask, source::Error::is_transient)?;
+    let latest = named.iter().max_by_key(|named| named.generation);
     let ours = files.version.code();
-    let Some(committed) = committed.filter(|committed| *committed != ours) else {
-        return Ok(files);
+    let Some(latest) = latest.filter(|_| named.iter().any(|named| *named.code != ours)) else {
+        return Ok(Start {
+            loaded: files,
+            before: Vec::new(),
+        });
     };
+    let committed = latest.code.clone();
     let ask = || archive.history(HISTORY_MAX);
     let history = patiently("sink", watchers, ask, archive::Error::is_transient);
     let history = history.unwrap_or_else(|error| {
         tracing::warn!(%error, "it is not known what was swapped: the files are taken for new");
         Vec::new()
     });
+    let fetch = |digest: &str| {
+        let ask = || archive.fetch(digest);
+        patiently("sink", watchers, ask, archive::Error::is_transient)
+    };
     let newer = |which: Which<'_>, part: &Part| {
         let (digest, committed) = (part.digest(), which.of(&committed)?);
         was_traded_away(&history, which, &digest, committed).then(|| committed.to_owned())
@@ -153,16 +172,52 @@ pub(super) fn go_on(
         let Some(digest) = newer(which, &part) else {
             return Ok(part);
         };
-        let ask = || archive.fetch(&digest);
-        let kept = patiently("sink", watchers, ask, archive::Error::is_transient)?;
+        let kept = fetch(&digest)?;
         tell(which, &digest, kept.as_ref());
         Ok(kept.unwrap_or(part))
     };
     let first = files.parts.into_iter().next();
     let plugin = instead(Which::Plugin, first.expect("a version has a plugin"))?;
-    load(found, plugin, &|name| {
+    let loaded = load(found, plugin, &|name| {
         instead(Which::Lookup(name), lookup_of_file(found, name)?)
+    })?;
+    let ours = loaded.version.code();
+    let codes: BTreeSet<&Code> = named.iter().map(|named| &*named.code).collect();
+    let codes = codes.into_iter().filter(|code| **code != ours);
+    let before = codes.filter(|code| is_cut_off(&history, code, &ours));
+    let before = before.filter_map(|code| of_code(found, code, &fetch).transpose());
+    Ok(Start {
+        before: before.collect::<Result<_, _>>()?,
+        loaded,
     })
+}
+
+/// The version of a code, from what is kept; `None`, if it is not.
+fn of_code(
+    found: &Found,
+    code: &Code,
+    fetch: &dyn Fn(&str) -> Result<Option<Part>, archive::Error>,
+) -> anyhow::Result<Option<Version>> {
+    let digests = [&code.plugin].into_iter().chain(code.lookups.values());
+    let mut parts = BTreeMap::new();
+    for digest in digests {
+        let Some(part) = fetch(digest)? else {
+            tracing::warn!(
+                digest,
+                "what another version has begun is begun anew: it is not kept"
+            );
+            return Ok(None);
+        };
+        parts.insert(digest.as_str(), part);
+    }
+    let plugin = parts[code.plugin.as_str()].clone();
+    let lookup = |name: &str| {
+        let digest = code.lookups.get(name);
+        let part = digest.and_then(|digest| parts.get(digest.as_str()));
+        part.cloned()
+            .with_context(|| format!("the commits name no lookup `{name}`"))
+    };
+    Ok(Some(load(found, plugin, &lookup)?.version))
 }
 
 /// Says that a file is an old one, and how it would be run all the same.
