@@ -13,6 +13,7 @@ mod schema;
 mod secret;
 mod security;
 mod settings;
+mod swap;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use schema::text as schema;
 pub use secret::Reference;
 pub use security::{CassandraTls, KafkaSecurity, Mechanism, Properties, Property};
 pub use settings::Setting;
+pub use swap::SwapSection;
 
 /// Why there is no configuration to work with.
 #[derive(Debug, thiserror::Error)]

@@ -184,6 +184,7 @@ impl Search {
 fn expected(kind: Kind, reads: Option<&str>) -> &'static str {
     match kind {
         Kind::Text if reads == Some("duration") => "a time such as \"30s\"",
+        Kind::Text if reads == Some("share") => "a share such as \"2%\"",
         Kind::Text => "a string",
         Kind::Integer => "a whole number",
         Kind::Boolean => "true or false",

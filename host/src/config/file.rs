@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Reference;
 use super::security::{CassandraTls, KafkaSecurity, Properties};
+use super::swap::SwapSection;
 use super::{Document, Error, Flag};
 use crate::sink::cassandra::{self, Consistency};
 use crate::{plugin, produce, source};
@@ -58,6 +59,9 @@ pub struct File {
     /// What a running host is asked by programs.
     #[serde(default)]
     pub admin: AdminSection,
+    /// How much another version may differ where nobody is asked.
+    #[serde(default)]
+    pub swap: SwapSection,
     /// What `host produce` makes.
     pub produce: Option<produce::Description>,
     /// What `host demo` shows in the end.

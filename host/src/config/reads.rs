@@ -1,6 +1,7 @@
 //! What a text must read as, where not any text will do: `x-reads` in the schema.
 
 use super::secret::Reference;
+use super::swap;
 use crate::produce;
 use crate::sink;
 use crate::sink::cassandra::Consistency;
@@ -11,6 +12,9 @@ pub(super) fn check(reads: &str, text: &str) -> Result<(), String> {
         "duration" => humantime::parse_duration(text)
             .map(drop)
             .map_err(|_| format!("`{text}` is no time: say `500ms`, `30s` or `1h 30m`")),
+        "share" if swap::share(text).is_none() => {
+            Err(format!("`{text}` is no share: say `0%`, `0.5%` or `100%`"))
+        }
         "addresses" => text.split(',').try_for_each(|text| address(text, 1)),
         "address or off" if text == "off" => Ok(()),
         // Port 0 is any free one.
@@ -90,6 +94,7 @@ mod tests {
         let good = [
             ("duration", "30s"),
             ("duration", "1h 30m"),
+            ("share", "0.5%"),
             ("addresses", "a:1"),
             ("addresses", "a:1, b:2"),
             ("addresses", "[::1]:9042"),
@@ -116,6 +121,7 @@ mod tests {
             ("keyspace", ""),
             ("duration", "soon"),
             ("duration", "30"),
+            ("share", "0.5"),
             ("addresses", "localhost"),
             ("addresses", "a:1,b"),
             ("addresses", ":1"),

@@ -140,6 +140,7 @@ fn every_fault_is_told_with_its_place() {
             "keyspaces = 'x'\nttl = 'soon'\nconsistency = 'most'\ncontact_points = ['a:1', 'b']\n",
         ),
         with("[batch]\nmessages_max = 0\nbytes_max = -1\ninterval = 30\n"),
+        with("[swap]\nmax_changed = 0.01\nmax_rejected = '1'\nmax_slowdown = 0\n"),
         with("[kafka]\nbrokers = 'localhost'\nproperties = { 'security.protocol' = true }\n"),
         with("[lookups.s]\nheader = 'yes'\n[lookups]\nt = 's.csv'\n[rejections]\nx = 'filtr'\n"),
         with("[[produce.members]]\nname = 'x'\nvalue = 'now'\n[plugin.limits]\nstack = 1\n"),

@@ -11,7 +11,7 @@ pub struct Policy {
     pub max_rejected: f64,
     /// How many times the time for a message may be as long as now.
     pub max_slowdown: u32,
-    /// How many batches of a worker may still bring the version before back.
+    /// How many batches may still bring the version before back.
     pub probation: u32,
 }
 

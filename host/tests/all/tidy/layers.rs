@@ -50,7 +50,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "version", "worker",
     ]),
     ("telemetry", &["message", "worker"]),
-    ("config", &["nearest", "lookup", "source", "plugin", "sink", "produce"]),
+    ("config", &["nearest", "lookup", "source", "plugin", "sink", "swap", "produce"]),
     ("admin", &["swap", "telemetry", "worker"]),
     ("cli", &[
         "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",

@@ -24,6 +24,7 @@ pub(super) fn means(found: Found, made: Made, board: &Arc<Board>) -> Means {
         generation: 0,
     };
     let schema = found.schema("samples").ok().map(|text| text.text.clone());
+    let policy = Policy::from(&found.file.swap);
     let found = Arc::new(found);
     let (loads, reads) = (found.clone(), found);
     let (counts, runs) = (board.clone(), board.clone());
@@ -31,7 +32,7 @@ pub(super) fn means(found: Found, made: Made, board: &Arc<Board>) -> Means {
         plan,
         first,
         archive,
-        policy: Policy::default(),
+        policy,
         recent,
         load: Box::new(move |name, bytes, running| {
             let plugin = Part {
