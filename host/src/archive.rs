@@ -265,6 +265,26 @@ pub fn is_cut_off(history: &[Generation], old: &Code, new: &Code) -> bool {
     history.iter().any(is_traded) && !history.iter().any(is_thrown_out)
 }
 
+/// The plugins that trades brought in and that were always taken back during their probation: all that
+/// they did was done again by others.
+pub fn taken_back(history: &[Generation]) -> BTreeSet<String> {
+    let count = |is: &dyn Fn(&Generation) -> bool| history.iter().filter(|entry| is(entry)).count();
+    let is_only_taken_back = |digest: &String| {
+        let runs = |entry: &Generation| entry.code.plugin == *digest;
+        let back = count(&|entry| runs(entry) && entry.outcome == Outcome::RolledBack);
+        let stayed = [Outcome::Running, Outcome::Kept];
+        let stayed = count(&|entry| runs(entry) && stayed.contains(&entry.outcome));
+        // Each way back is a trade of its own; another one tells that it had run before.
+        let left = count(&|entry| entry.replaced.plugin == *digest);
+        stayed == 0 && left <= back
+    };
+    let back = history.iter().filter(|entry| {
+        entry.outcome == Outcome::RolledBack && entry.replaced.plugin != entry.code.plugin
+    });
+    let back = back.map(|entry| entry.code.plugin.clone());
+    back.filter(is_only_taken_back).collect()
+}
+
 /// The present, in milliseconds since 1970: for people; nothing is ordered by it.
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -87,6 +87,40 @@ fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
 }
 
 #[test]
+fn what_was_only_ever_taken_back_is_known() {
+    use Outcome::{Kept, RolledBack, Running};
+    type Case = (
+        &'static [(Outcome, &'static str, &'static str)],
+        &'static [&'static str],
+    );
+    // What happened, the last one first.
+    let cases: &[Case] = &[
+        (&[], &[]),
+        (&[(Running, "a", "b")], &[]),
+        // With its way back.
+        (&[(Kept, "b", "a"), (RolledBack, "a", "b")], &["b"]),
+        (&[(RolledBack, "a", "b")], &["b"]),
+        // It was let in later, after all.
+        (
+            &[(Kept, "a", "b"), (Kept, "b", "a"), (RolledBack, "a", "b")],
+            &[],
+        ),
+        // It ran before, and its letters of then are its own.
+        (
+            &[(Kept, "a", "b"), (RolledBack, "b", "a"), (Kept, "a", "b")],
+            &[],
+        ),
+        // Only a lookup was another.
+        (&[(RolledBack, "a", "a")], &[]),
+    ];
+    for (history, expected) in cases {
+        let entries: Vec<_> = history.iter().map(|(o, a, b)| entry(*o, a, b)).collect();
+        let found = taken_back(&entries);
+        assert!(found.iter().eq(expected.iter()), "{history:?}: {found:?}");
+    }
+}
+
+#[test]
 fn an_outcome_comes_back_from_its_name() {
     for outcome in Outcome::ALL {
         assert_eq!(Outcome::of(outcome.name()), Some(outcome));

@@ -4,13 +4,18 @@ mod drop;
 mod list;
 mod redrive;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(super) use self::list::{Position, escaped, position};
+use super::run::assemble::sink::cassandra_config;
+use super::run::assemble::versions::HISTORY_MAX;
 use super::run::assemble::{group_config, own_name};
 use super::settings::Settings;
 use super::tables::Kind;
+use crate::archive::cassandra::Cassandra;
+use crate::archive::{self, Archive as _};
 use crate::config::{self, Found};
 use crate::source::kafka;
 use crate::source::letters::{File, Store, Topic, Wanted};
@@ -81,7 +86,10 @@ impl Place {
     /// All letters there are, to be looked at.
     fn read(&self, found: &Found) -> anyhow::Result<Box<dyn Store>> {
         Ok(match &self.sink {
-            Kind::Cassandra => Box::new(Topic::read(&letters_config(found)?)?),
+            Kind::Cassandra => {
+                let topic = Topic::read(&letters_config(found)?)?;
+                Box::new(topic.without(taken_back(found)?))
+            }
             Kind::Sqlite(directory) => Box::new(File::read(directory)?),
         })
     }
@@ -96,6 +104,18 @@ impl Place {
             Kind::Sqlite(directory) => directory.display().to_string(),
         }
     }
+}
+
+/// The digests of plugins that were taken back during their probation.
+fn taken_back(found: &Found) -> anyhow::Result<BTreeSet<String>> {
+    let group = found.file.kafka.group.clone();
+    let archive = Cassandra::new(cassandra_config(found)?, found.named.clone(), group);
+    let history = archive.history(HISTORY_MAX).unwrap_or_else(|error| {
+        // A host without rights on those tables has no history, either.
+        tracing::warn!(%error, "which versions were taken back is not known: their letters are listed");
+        Vec::new()
+    });
+    Ok(archive::taken_back(&history))
 }
 
 /// How a pipeline's topic of letters is read.

@@ -95,6 +95,7 @@ impl Life {
             .workers()
             .order(orders, &mut |detail| tracing::info!(detail, "rolling back"));
         self.finish(bad.generation, Outcome::RolledBack, reason, 0);
+        self.finish(generation, Outcome::Kept, "", 0);
         self.current = Ran {
             generation,
             ..before

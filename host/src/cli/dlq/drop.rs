@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use super::{Place, letters_config};
+use super::{Place, letters_config, taken_back};
 use crate::cli::tables::Kind;
 use crate::cli::{exit, is_agreed, show, time};
-use crate::source::kafka::{Config, Reader};
+use crate::config::Found;
+use crate::source::kafka::Reader;
 use crate::source::letters::{File, Store as _, Topic, Wanted};
 use crate::telemetry::grouped;
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let place = args.place.name(&found);
     match &args.place.sink {
-        Kind::Cassandra => in_topic(args, &letters_config(&found)?, &wanted, &place),
+        Kind::Cassandra => in_topic(args, &found, &wanted, &place),
         Kind::Sqlite(directory) => {
             let mut file = File::change(directory, wanted.clone())?;
             let mut letters = 0;
@@ -54,13 +55,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// A topic loses its oldest letters only, up to the first that stays.
-fn in_topic(
-    args: &Args,
-    config: &Config,
-    wanted: &Wanted,
-    place: &str,
-) -> anyhow::Result<ExitCode> {
-    let mut topic = Topic::read(config)?;
+fn in_topic(args: &Args, found: &Found, wanted: &Wanted, place: &str) -> anyhow::Result<ExitCode> {
+    let config = &letters_config(found)?;
+    let mut topic = Topic::read(config)?.without(taken_back(found)?);
     let mut before = BTreeMap::new();
     let mut stopped = BTreeSet::new();
     let (mut letters, mut redriven, mut behind) = (0, 0, 0);

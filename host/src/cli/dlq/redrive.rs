@@ -1,5 +1,6 @@
 //! `host dlq redrive`: the pipeline, with its dead letters as its source.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::{Place, letters_config};
+use super::{Place, letters_config, taken_back};
 use crate::checkpoint;
 use crate::cli::exit;
 use crate::cli::run::assemble::{self, LettersOpener, SourceOpener, sink};
@@ -93,9 +94,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn source(place: &Place, found: &Found, wanted: Wanted) -> anyhow::Result<SourceOpener> {
     let config = letters_config(found)?;
     let sink = place.sink.clone();
+    let taken_back = match &sink {
+        Kind::Cassandra => taken_back(found)?,
+        Kind::Sqlite(_) => BTreeSet::new(),
+    };
     Ok(Box::new(move || {
         let store: Box<dyn Store> = match &sink {
-            Kind::Cassandra => Box::new(Topic::change(&config, wanted.code.as_deref())?),
+            Kind::Cassandra => {
+                let topic = Topic::change(&config, wanted.code.as_deref())?;
+                Box::new(topic.without(taken_back.clone()))
+            }
             Kind::Sqlite(directory) => Box::new(File::change(directory, wanted.clone())?),
         };
         let (source, settler) = letters::open(store, wanted.clone());

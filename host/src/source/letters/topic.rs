@@ -1,7 +1,7 @@
 //! Letters in the topic `<topic>.dlq`. What is no letter any more stays there: that it was redriven is
 //! remembered as offsets of groups of the redrive's own, one for all codes and one for each code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entry, Letter, Store};
 use crate::message::{Message, headers};
@@ -30,6 +30,8 @@ pub struct Topic {
     all: Offsets,
     /// How far those of one code were.
     each: BTreeMap<String, Offsets>,
+    /// Plugins that were taken back.
+    taken_back: BTreeSet<String>,
 }
 
 impl Topic {
@@ -59,6 +61,7 @@ impl Topic {
             config: config.clone(),
             all: all.clone().unwrap_or_default(),
             each: BTreeMap::new(),
+            taken_back: BTreeSet::new(),
         };
         if all.is_none() {
             return Ok(topic);
@@ -83,13 +86,23 @@ impl Topic {
         Ok(topic)
     }
 
-    /// Whether the letter at a place was redriven already.
+    /// The same, with the digests of plugins that were taken back: whatever they refused was read again
+    /// by the version before them, so their letters are settled.
+    #[must_use]
+    pub fn without(self, taken_back: BTreeSet<String>) -> Self {
+        Self { taken_back, ..self }
+    }
+
+    /// Whether the letter at a place was redriven already, or its message read again.
     fn is_settled(&mut self, partition: i32, offset: i64, letter: &Letter) -> Result<bool, Error> {
         let is_passed = |offsets: &Offsets| {
             offsets
                 .get(&partition)
                 .is_some_and(|passed| offset < *passed)
         };
+        if self.taken_back.contains(&letter.digest) {
+            return Ok(true);
+        }
         // What lacks its value was passed over.
         if letter.left_out.is_some() {
             return Ok(false);

@@ -19,7 +19,7 @@ use crate::source::{self, kafka};
 use crate::version::Version;
 
 /// How far back it is looked for trades: a swap a minute for a week.
-const HISTORY_MAX: usize = 10_080;
+pub(in crate::cli) const HISTORY_MAX: usize = 10_080;
 
 /// How soon is tried again what could not be kept.
 const AGAIN: Duration = Duration::from_secs(5);
