@@ -9,6 +9,7 @@ mod asked;
 pub mod client;
 mod desk;
 mod notice;
+mod stream;
 mod token;
 
 use std::io;
@@ -27,8 +28,10 @@ use tokio::time::{sleep, timeout};
 use crate::telemetry::{Board, Run};
 use answer::Answer;
 use asked::{Asked, Step};
-pub use desk::Desk;
+use desk::Reply;
+pub use desk::{Desk, Running, Swaps};
 pub use notice::Notice;
+use stream::Stream;
 use token::Token;
 
 /// How many ports after the one that was asked for are tried, where that is taken.
@@ -133,7 +136,7 @@ impl Admin {
             let asked = asked.clone();
             tokio::spawn(async move {
                 // Who asks too slowly, or goes away, has only harmed himself.
-                let _ = timeout(ANSWER_MAX, talk(stream, peer, &asked)).await;
+                let _ = attend(stream, peer, &asked).await;
                 drop(permit);
             });
         }
@@ -160,11 +163,23 @@ fn listen(address: &str) -> io::Result<TcpListener> {
 }
 
 /// Answers one request; the connection ends with it.
-async fn talk(mut stream: TcpStream, peer: SocketAddr, asked: &Asked) -> io::Result<()> {
+async fn attend(mut stream: TcpStream, peer: SocketAddr, asked: &Asked) -> io::Result<()> {
+    match timeout(ANSWER_MAX, talk(&mut stream, peer, asked)).await?? {
+        Some(lines) => lines.pass_on(stream).await,
+        None => Ok(()),
+    }
+}
+
+/// Answers a request, or gives what is to be passed on.
+async fn talk(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    asked: &Asked,
+) -> io::Result<Option<Stream>> {
     let mut received = Vec::new();
     let (looked, head) = loop {
         if stream.read_buf(&mut received).await? == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut request = Request::new(&mut headers);
@@ -186,12 +201,14 @@ async fn talk(mut stream: TcpStream, peer: SocketAddr, asked: &Asked) -> io::Res
         Ok(Step::Change(verb, length)) => {
             while received.len() < head + length {
                 if stream.read_buf(&mut received).await? == 0 {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
-            asked
-                .desk
-                .change(verb, &received[head..head + length], peer)
+            let body = &received[head..head + length];
+            match asked.desk.change(verb, body, peer) {
+                Reply::Whole(answer) => answer,
+                Reply::Stream(lines) => return Ok(Some(lines)),
+            }
         }
         Err(answer) => {
             tracing::info!(%peer, status = answer.status.as_u16(), "refused at the admin address");
@@ -203,7 +220,7 @@ async fn talk(mut stream: TcpStream, peer: SocketAddr, asked: &Asked) -> io::Res
     // A connection that is closed before its body is read takes the answer with it.
     let mut rest = stream.take(REST_BYTES_MAX);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
-    Ok(())
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod settings;
+pub mod status;
+pub mod swap;
 mod tables;
 pub mod test;
 
@@ -57,6 +59,12 @@ enum Verb {
     Query(query::Args),
     /// Let a pipeline read again what it has read before, to correct its rows
     Replay(replay::Args),
+    /// Run another plugin, or other reference data, in a running host: proved, shown, then traded
+    Swap(swap::Args),
+    /// Let a running host go back to the version that ran before
+    Rollback(swap::RollbackArgs),
+    /// Show how a running host is, what it runs, and what it has run
+    Status(status::Args),
     /// Let a running host take nothing more, and stay in its group
     Pause(pause::Args),
     /// Let a paused host go on
@@ -98,6 +106,9 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Produce(args)), _) => produce::run(args),
         (Some(Verb::Query(args)), _) => query::run(args),
         (Some(Verb::Replay(args)), _) => replay::run(&args),
+        (Some(Verb::Swap(args)), _) => swap::run(&args),
+        (Some(Verb::Rollback(args)), _) => swap::rollback(&args),
+        (Some(Verb::Status(args)), _) => status::run(&args),
         (Some(Verb::Pause(args)), _) => pause::pause(&args),
         (Some(Verb::Resume(args)), _) => pause::resume(&args),
         (Some(Verb::Schema(args)), _) => schema::run(args),

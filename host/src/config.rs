@@ -155,7 +155,8 @@ pub fn admin_token() -> Option<String> {
 
 /// Who asks a running host for something, for its log: the environment's user; empty, if unknown.
 pub fn user() -> String {
-    std::env::var("USER").unwrap_or_default()
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    user.unwrap_or_default()
 }
 
 /// How the user began this program, to begin the commands that are shown: `cargo run ... --`, if

@@ -37,6 +37,10 @@ GET  /livez
 GET  /readyz
 GET  /metrics
 GET  /api/v1/progress
+GET  /api/v1/plugins
+POST /api/v1/swap
+POST /api/v1/swap/agree
+POST /api/v1/rollback
 POST /api/v1/pause
 POST /api/v1/resume
 ";
@@ -85,6 +89,10 @@ impl Asked {
             "/api/v1/progress" => {
                 let progress = format!("{}\n", self.board.progress());
                 Answer::of_kind("application/json", progress)
+            }
+            "/api/v1/plugins" => {
+                let versions = format!("{}\n", self.desk.versions());
+                Answer::of_kind("application/json", versions)
             }
             _ => return None,
         })

@@ -119,12 +119,14 @@ impl Client {
         &self.address
     }
 
-    /// Asks what changes nothing.
+    /// Asks what changes nothing: whether the answer is a good one, and its text.
     ///
     /// # Errors
-    /// If the host is not there, or does not answer that.
-    pub fn get(&self, path: &str) -> Result<Lines, Error> {
-        self.ask(&format!("GET {path}"), "")
+    /// If the host is not there.
+    pub fn get(&self, path: &str) -> Result<(bool, String), Error> {
+        let (status, lines) = self.ask(&format!("GET {path}"), "")?;
+        let lines = lines.map(|line| line.map(|line| line + "\n"));
+        Ok((status.is_success(), lines.collect::<Result<_, _>>()?))
     }
 
     /// Asks for a change.
@@ -132,24 +134,22 @@ impl Client {
     /// # Errors
     /// If the host is not there, or refuses.
     pub fn post(&self, path: &str, body: &Value) -> Result<Lines, Error> {
-        self.ask(&format!("POST {path}"), &body.to_string())
-    }
-
-    fn ask(&self, what: &str, body: &str) -> Result<Lines, Error> {
-        let answered = self
-            .answered(what, body)
-            .map_err(|source| self.away(source));
-        let (status, lines) = answered?;
+        let (status, lines) = self.ask(&format!("POST {path}"), &body.to_string())?;
         if status.is_success() {
             return Ok(lines);
         }
         let reason = lines.collect::<Result<Vec<_>, _>>()?;
         let address = self.address.clone();
-        let reason = match (status, reason.is_empty()) {
-            (_, true) => status.to_string(),
-            (_, false) => reason.join("\n"),
+        let reason = match reason.is_empty() {
+            true => status.to_string(),
+            false => reason.join("\n"),
         };
         Err(Error::Refused { address, reason })
+    }
+
+    fn ask(&self, what: &str, body: &str) -> Result<(StatusCode, Lines), Error> {
+        let answered = self.answered(what, body);
+        answered.map_err(|source| away(&self.address, source))
     }
 
     fn answered(&self, what: &str, body: &str) -> io::Result<(StatusCode, Lines)> {
@@ -180,13 +180,9 @@ impl Client {
         let address = address.clone();
         Ok((status, Lines { answer, address }))
     }
-
-    fn away(&self, source: io::Error) -> Error {
-        away(&self.address, source)
-    }
 }
 
-/// The lines of an answer as they come, but for those that are empty.
+/// The lines of an answer as they come. An empty one says that the host is there, and busy.
 #[derive(Debug)]
 pub struct Lines {
     answer: BufReader<TcpStream>,
@@ -197,14 +193,11 @@ impl Iterator for Lines {
     type Item = Result<String, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut line = String::new();
-            match self.answer.read_line(&mut line) {
-                Ok(0) => return None,
-                Ok(_) if line.trim_end().is_empty() => {}
-                Ok(_) => return Some(Ok(line.trim_end().to_owned())),
-                Err(source) => return Some(Err(away(&self.address, source))),
-            }
+        let mut line = String::new();
+        match self.answer.read_line(&mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(line.trim_end().to_owned())),
+            Err(source) => Some(Err(away(&self.address, source))),
         }
     }
 }

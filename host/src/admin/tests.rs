@@ -7,6 +7,7 @@ use super::*;
 use crate::telemetry::About;
 
 mod changes;
+mod offers;
 
 fn served(address: &str, names: &[&str]) -> SocketAddr {
     opened(address, names, Arc::default()).0

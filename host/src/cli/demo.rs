@@ -84,9 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tell_admin(assembled.watched.as_ref())?;
     let (board, ends) = (assembled.board, assembled.ends);
     let control = Arc::new(Control::new(stop.clone(), ends));
-    if let Some(watched) = &assembled.watched {
-        watched.desk.open(control.clone());
-    }
+    let steward = run::open(assembled.means, assembled.watched.as_ref(), &control)?;
 
     let settled = Arc::new(AtomicU64::new(0));
     let plan = produce_plan(args, &file.topic, &broker);
@@ -97,6 +95,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let ended = pipeline::run(assembled.plan, &control, &mut |report| {
         if let Some(report) = report {
             board.observe(report);
+            if let Some(steward) = &steward {
+                steward.observe(report);
+            }
         }
         progress.observe(report);
         let totals = progress.totals();

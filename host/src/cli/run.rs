@@ -1,6 +1,7 @@
 //! `host run`, or `host` without a verb: a pipeline from a source to a sink.
 
 pub mod assemble;
+mod reload;
 mod tail;
 
 use std::path::PathBuf;
@@ -15,11 +16,14 @@ use anyhow::Context;
 
 use super::exit;
 use super::settings::Settings;
+use crate::admin::{Running, Swaps};
 use crate::pipeline;
 use crate::source::kafka::Start;
-use crate::swap::Steward;
+use crate::swap::{Means, Steward};
 use crate::telemetry::{Format, Progress, grouped};
 use crate::worker::{Control, Ended, Report};
+use assemble::Watched;
+use reload::Reload;
 
 /// What `host run` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,6 +61,9 @@ pub struct Args {
     /// Go on, however many messages become dead letters
     #[arg(long)]
     pub no_breaker: bool,
+    /// Offer plugin and lookups again whenever their files change; SIGHUP does so once
+    #[arg(long, conflicts_with = "once")]
+    pub watch: bool,
     /// How progress is shown
     #[arg(long, value_name = "text|json", default_value = "text", value_parser = format)]
     pub progress: Format,
@@ -93,11 +100,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
     let (tails, tail_stop) = (assembled.tails, stop.clone());
     let control = Arc::new(Control::new(stop, assembled.ends));
-    let steward = assembled.means;
-    let steward = steward.map(|means| Steward::begin(means, control.clone()));
-    let steward = steward.transpose().context("a thread for swaps")?;
-    if let Some(watched) = &assembled.watched {
-        watched.desk.open(control.clone());
+    let steward = open(assembled.means, assembled.watched.as_ref(), &control)?;
+    if let Some(steward) = &steward {
+        let reload = Reload {
+            files: assembled.files,
+            is_watching: args.watch,
+            control: control.clone(),
+            steward: steward.clone(),
+        };
+        reload.begin().context("SIGHUP")?;
     }
     let topic = assembled.plan.topic.clone();
     let board = assembled.board;
@@ -138,6 +149,24 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(exit::TEMPORARY.into())
         }
     }
+}
+
+/// Lets a pipeline that is about to run be changed: begins who trades its versions, and has it asked
+/// at the admin address.
+pub(super) fn open(
+    means: Option<Means>,
+    watched: Option<&Watched>,
+    control: &Arc<Control>,
+) -> anyhow::Result<Option<Steward>> {
+    let steward = means.map(|means| Steward::begin(means, control.clone()));
+    let steward = steward.transpose().context("a thread for swaps")?;
+    if let Some(watched) = watched {
+        watched.desk.open(Running {
+            control: control.clone(),
+            swaps: steward.as_ref().map(Swaps::from),
+        });
+    }
+    Ok(steward)
 }
 
 /// What is told when draining took too long.

@@ -188,6 +188,20 @@ impl Found {
         Ok((file_name(path), read(path)?))
     }
 
+    /// The file that the plugin is read from; `None`, if the binary carries it.
+    pub fn plugin_path(&self) -> Option<&Path> {
+        match &self.module {
+            Module::Carried(_) => None,
+            Module::File(path) | Module::Configured { path, .. } => Some(path),
+        }
+    }
+
+    /// The file that a lookup is read from; `None`, if the binary carries it.
+    pub fn lookup_path(&self, name: &str) -> Option<PathBuf> {
+        let section = self.file.lookups.get(name)?;
+        below(self, &section.path)
+    }
+
     /// The tables' schema; `sink` needs it.
     ///
     /// # Errors
@@ -272,16 +286,21 @@ fn csv_bytes(
     configured: Option<&Path>,
     carried: &[(&str, &[u8])],
 ) -> Result<Option<(String, Vec<u8>)>, Error> {
-    let configured = configured.and_then(|path| match &found.folder {
-        Some(folder) => Some(folder.join(path)),
-        // In a carried file the path is that of the carried sample; one that is given is absolute.
-        None => path.is_absolute().then(|| path.to_path_buf()),
-    });
+    let configured = configured.and_then(|path| below(found, path));
     if let Some(path) = flag.map(Path::to_path_buf).or(configured) {
         return Ok(Some((path.display().to_string(), read(&path)?)));
     }
     let sample = carried.iter().find(|(sample, _)| *sample == name);
     Ok(sample.map(|(_, bytes)| (format!("the carried sample of `{name}`"), bytes.to_vec())))
+}
+
+/// Where a path of the configuration leads.
+fn below(found: &Found, path: &Path) -> Option<PathBuf> {
+    match &found.folder {
+        Some(folder) => Some(folder.join(path)),
+        // In a carried file the path is that of the carried sample; one that is given is absolute.
+        None => path.is_absolute().then(|| path.to_path_buf()),
+    }
 }
 
 fn no_plugin(name: &str) -> Error {

@@ -3,6 +3,7 @@
 mod exposition;
 mod grafana;
 mod pause;
+mod swap;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -63,7 +63,7 @@ CREATE TABLE IF NOT EXISTS faults.others (id text PRIMARY KEY, number int);
 const RUN: [&str; 5] = ["run", "--plugin", "plugin.wasm", "--sink", "sqlite:out"];
 
 /// A message that behaves: the `number`th of its partition.
-fn fine(partition: i32, number: usize) -> String {
+pub(crate) fn fine(partition: i32, number: usize) -> String {
     format!("set {partition}-{} {number}", number % KEYS)
 }
 
@@ -110,12 +110,12 @@ impl Expected {
 }
 
 /// A folder with a pipeline and what comes out of it.
-struct World {
-    folder: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         for (name, bytes) in [
             ("pipeline.toml", CONFIG.as_bytes()),
@@ -127,12 +127,12 @@ impl World {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The host with rows going to SQLite.
-    fn host(&self, more: &[&str]) -> Command {
+    pub(crate) fn host(&self, more: &[&str]) -> Command {
         let mut host = host();
         host.current_dir(self.folder.path()).args(RUN).args(more);
         host.stdin(Stdio::null());
@@ -186,7 +186,7 @@ impl World {
     }
 
     /// How many messages have their row of their own by now.
-    fn written(&self) -> i64 {
+    pub(crate) fn written(&self) -> i64 {
         let count = |database: rusqlite::Connection| {
             database
                 .query_row("SELECT count(*) FROM others", [], |row| row.get(0))
@@ -317,7 +317,11 @@ impl Drop for Running {
 }
 
 /// Sends messages to a partition, in their order.
-fn send(producer: &BaseProducer, partition: i32, messages: impl IntoIterator<Item = String>) {
+pub(crate) fn send(
+    producer: &BaseProducer,
+    partition: i32,
+    messages: impl IntoIterator<Item = String>,
+) {
     for message in messages {
         let record = BaseRecord::<str, str>::to("faults").partition(partition);
         producer
@@ -328,7 +332,7 @@ fn send(producer: &BaseProducer, partition: i32, messages: impl IntoIterator<Ite
     producer.flush(PATIENCE).expect("the broker takes them");
 }
 
-fn producer(brokers: &str, settings: &[(&str, &str)]) -> BaseProducer {
+pub(crate) fn producer(brokers: &str, settings: &[(&str, &str)]) -> BaseProducer {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)

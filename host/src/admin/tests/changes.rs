@@ -1,12 +1,19 @@
 //! What may change something, and what may not.
 
+use super::offers::offered;
 use super::*;
-use crate::worker::{Control, Ends};
+use crate::worker::Control;
 
-const CHANGES: [&str; 2] = ["/api/v1/pause", "/api/v1/resume"];
-const JSON: &str = "Content-Type: application/json";
+const CHANGES: [&str; 5] = [
+    "/api/v1/pause",
+    "/api/v1/resume",
+    "/api/v1/swap",
+    "/api/v1/swap/agree",
+    "/api/v1/rollback",
+];
+pub(super) const JSON: &str = "Content-Type: application/json";
 
-fn post(address: SocketAddr, path: &str, headers: &[&str], body: &str) -> String {
+pub(super) fn post(address: SocketAddr, path: &str, headers: &[&str], body: &str) -> String {
     let (head, length) = (headers.join("\r\n"), body.len());
     let request =
         format!("POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}");
@@ -15,10 +22,7 @@ fn post(address: SocketAddr, path: &str, headers: &[&str], body: &str) -> String
 
 /// A running pipeline's desk.
 fn running() -> (Arc<Control>, SocketAddr, String) {
-    let desk = Arc::<Desk>::default();
-    let control = Arc::new(Control::new(Arc::default(), Ends::default()));
-    desk.open(control.clone());
-    let (address, token) = opened("127.0.0.1:0", &["sluice.example"], desk);
+    let (control, address, token, _) = offered();
     (control, address, token)
 }
 

@@ -25,7 +25,7 @@ use crate::pipeline::Plan;
 use crate::plugin::{self, Plugin};
 use crate::recent::Recent;
 use crate::source::{Limits, kafka};
-use crate::swap::Means;
+use crate::swap::{Means, files};
 use crate::telemetry::{Board, Run};
 use crate::version::Version;
 use crate::worker::{self, Ends};
@@ -89,6 +89,8 @@ pub struct Assembled {
     pub means: Option<Means>,
     /// What other versions have to end before.
     pub tails: Vec<Tail>,
+    /// The files that it is made of.
+    pub files: Vec<files::Watched>,
     /// What `--once` works up to.
     pub ends: Ends,
     /// What is known of it, by its reports.
@@ -107,6 +109,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let began = Instant::now();
     let found = find(args)?;
     let mut loaded = versions::of_files(&found)?;
+    let files = versions::files(&found, &loaded.version);
     let archive = versions::archive(args, &found)?;
     let mut kafka = kafka_config(args, &found)?;
     let topic = topic(args, &kafka.topic);
@@ -136,11 +139,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let letters = sink::letters(args, &found, &topic)?;
     let sink = sink::opener(&args.sink, &found, letters, &in_flight)?;
-    let workers = match &args.sink {
-        // SQLite has one writer.
-        SinkKind::Sqlite(_) => 1,
-        SinkKind::Cassandra | SinkKind::None => workers(args.workers, partitions),
-    };
+    let workers = workers(args, partitions);
     let versions::Loaded { version, parts } = loaded;
     if let Some(archive) = archive.clone() {
         versions::keep(archive, parts.clone()).context("a thread for sluice.plugins")?;
@@ -170,6 +169,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         plan,
         means,
         tails,
+        files,
         ends,
         board,
         watched,
@@ -336,7 +336,13 @@ fn notes(args: &Args, found: &Found, plugin: &str) -> Option<PathBuf> {
     Some(config::cache_directory()?.join("in-plugin").join(place))
 }
 
-fn workers(asked: Option<u16>, partitions: usize) -> usize {
+fn workers(args: &Args, partitions: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    asked.map_or(cores.min(partitions).max(1), usize::from)
+    match &args.sink {
+        // It has one writer.
+        SinkKind::Sqlite(_) => 1,
+        SinkKind::Cassandra | SinkKind::None => args
+            .workers
+            .map_or(cores.min(partitions).max(1), usize::from),
+    }
 }

@@ -16,6 +16,7 @@ use crate::config::{self, Found};
 use crate::lookup::{self, Lookup};
 use crate::plugin::Plugin;
 use crate::source::{self, kafka};
+use crate::swap::files::Watched;
 use crate::version::Version;
 
 /// How far back it is looked for trades: a swap a minute for a week.
@@ -39,6 +40,17 @@ pub(super) fn of_files(found: &Found) -> anyhow::Result<Loaded> {
     load(found, Part { name, bytes }, &|name| {
         lookup_of_file(found, name)
     })
+}
+
+/// The files that a version was read from; what the binary carries is none.
+pub(super) fn files(found: &Found, version: &Version) -> Vec<Watched> {
+    let plugin = found.plugin_path();
+    let plugin = plugin.map(|path| Watched::new(None, path, version.plugin.digest()));
+    let lookups = version.lookups.iter().filter_map(|(name, lookup)| {
+        let path = found.lookup_path(name)?;
+        Some(Watched::new(Some(name), &path, lookup.digest()))
+    });
+    plugin.into_iter().chain(lookups).collect()
 }
 
 /// A lookup as its file has it.

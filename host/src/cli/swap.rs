@@ -1,0 +1,164 @@
+//! `host swap` and `host rollback`: another version for a running pipeline, proved before it is traded.
+
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::ask::Whom;
+use super::{exit, is_agreed, name_and_file};
+use crate::config;
+use show::Show;
+pub(super) use show::short;
+
+/// What `host swap` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    what: What,
+    #[command(flatten)]
+    decides: Decides,
+    #[command(flatten)]
+    told: Told,
+}
+
+/// What is offered.
+#[derive(Clone, Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The plugin to run instead: a component, a core module or .wat; the running host reads it
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Other reference data for the plugin that runs, instead of a plugin
+    #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]
+    lookup: Option<(String, PathBuf)>,
+}
+
+/// Who decides once it is proved; who asks, if not given.
+#[derive(Clone, Debug, clap::Args)]
+#[group(multiple = false)]
+struct Decides {
+    /// End with what the proof finds
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask: trade it unless the proof refuses it
+    #[arg(long)]
+    yes: bool,
+    /// Do not ask: let the pipeline's [swap] decide
+    #[arg(long)]
+    policy: bool,
+}
+
+/// How it is told.
+#[derive(Clone, Debug, clap::Args)]
+struct Told {
+    /// How long to watch the probation once it is traded
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    wait: Duration,
+    /// Print what happens as JSON, a line each, and do not ask: without --yes or --policy, it is a dry run
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    whom: Whom,
+}
+
+/// What `host rollback` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RollbackArgs {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    told: Told,
+}
+
+/// Offers a version to a running host and tells what becomes of it. Whoever ends this before the trade
+/// leaves the version that runs.
+///
+/// # Errors
+/// If there is no host to ask, or it refuses to be asked.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let absolute = |path: &PathBuf| {
+        let absolute = path.canonicalize();
+        absolute.with_context(|| format!("{} cannot be read", path.display()))
+    };
+    let mut body = json!({ "user": config::user() });
+    if let Some(path) = &args.what.file {
+        body["plugin"] = json!(absolute(path)?);
+    }
+    if let Some((name, path)) = &args.what.lookup {
+        body["lookup"] = json!([name, absolute(path)?]);
+    }
+    let Decides {
+        dry_run,
+        yes,
+        policy,
+    } = args.decides;
+    body["dry_run"] = (dry_run || (args.told.json && !yes && !policy)).into();
+    body["consent"] = match (yes, policy) {
+        (true, _) => "yes".into(),
+        (false, true) => "policy".into(),
+        (false, false) => "ask".into(),
+    };
+    follow(&args.told, SWAP, &body)
+}
+
+/// Lets a running host go back to the version before.
+///
+/// # Errors
+/// If there is no host to ask, or it refuses to be asked.
+pub fn rollback(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
+    let question = "Go back to the version that ran before?";
+    if !args.yes && !is_agreed(question)? {
+        return Ok(exit::FAILED.into());
+    }
+    let body = json!({ "user": config::user(), "consent": "yes" });
+    follow(&args.told, ROLLBACK, &body)
+}
+
+/// Asks, and shows what happens until it is over, or long enough after the trade.
+fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<ExitCode> {
+    let client = told.whom.find()?;
+    let mut show = Show::new(told.json);
+    let is_dry_run = body["dry_run"] == true;
+    let asks = body["consent"] == "ask" && !is_dry_run;
+    let (mut code, mut traded) = (None, None::<Instant>);
+    for line in client.post(path, body)? {
+        let line = line?;
+        if !line.is_empty() {
+            let event: Value = serde_json::from_str(&line).context("the host's answer")?;
+            show.event(&line, &event)?;
+            match event["event"].as_str() {
+                Some("proposed") if asks => {
+                    if !is_agreed("Trade it for what runs?")? {
+                        return Ok(exit::FAILED.into());
+                    }
+                    let agreed = json!({ "user": config::user(), "id": event["id"] });
+                    client.post("/api/v1/swap/agree", &agreed)?;
+                }
+                Some("proposed") if is_dry_run => code = Some(0),
+                Some("traded") => (code, traded) = (Some(0), Some(Instant::now())),
+                Some("kept") => traded = None,
+                Some("refused") => code = Some(exit::FAILED),
+                Some("rolled_back") => {
+                    let is_asked_for = path == ROLLBACK;
+                    (code, traded) = (Some(u8::from(!is_asked_for) * exit::FAILED), None);
+                }
+                Some(_) | None => {}
+            }
+        }
+        if traded.is_some_and(|at| at.elapsed() >= told.wait) {
+            show.stays_on_probation()?;
+            break;
+        }
+    }
+    let code = code.with_context(|| format!("the host at {} ended its answer", client.address()));
+    Ok(code?.into())
+}
+
+const SWAP: &str = "/api/v1/swap";
+const ROLLBACK: &str = "/api/v1/rollback";
