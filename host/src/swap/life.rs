@@ -32,6 +32,8 @@ pub(super) struct Life {
 /// A version that every worker runs now.
 pub(super) struct Begun {
     pub(super) firsts: BTreeMap<i32, i64>,
+    /// Why it cannot go on, if it could not even begin.
+    failing: Option<String>,
     pub(super) before: Tally,
 }
 
@@ -39,8 +41,8 @@ impl Life {
     pub(super) fn live(mut self) {
         while !self.control.is_stopping() {
             match self.words.recv_timeout(TICK) {
-                Ok(Word::Failing(reason)) => self.roll_back(&reason),
-                Ok(Word::Settled) => self.keep(),
+                Ok(Word::Failing { reason, .. }) => self.roll_back(&reason),
+                Ok(Word::Settled { .. }) => self.keep(),
                 // Of a trade that nobody waits for any more.
                 Ok(Word::Traded { .. } | Word::WentBack { .. }) => {}
                 Err(RecvTimeoutError::Timeout) => {}
@@ -85,8 +87,11 @@ impl Life {
         self.set_candidate(None);
         match answered {
             Ok(Some(begun)) => {
-                let asker = pending;
+                let (failing, asker) = (begun.failing.clone(), pending);
                 self.probation = Some(Probation { begun, asker });
+                if let Some(reason) = failing {
+                    self.roll_back(&reason);
+                }
             }
             Ok(None) => {}
             Err(refusal) => {
@@ -205,6 +210,7 @@ impl Life {
         self.show(Some(self.means.policy.probation));
         Ok(Begun {
             firsts: answers.firsts,
+            failing: answers.failing,
             before,
         })
     }

@@ -33,8 +33,13 @@ pub(super) enum Word {
         firsts: BTreeMap<i32, i64>,
         pause: Duration,
     },
-    Failing(String),
-    Settled,
+    Failing {
+        worker: usize,
+        reason: String,
+    },
+    Settled {
+        worker: usize,
+    },
     WentBack {
         messages: u64,
     },
@@ -104,8 +109,11 @@ impl Steward {
                 firsts: firsts.clone(),
                 pause: *pause,
             },
-            Report::Failing { reason, .. } => Word::Failing(reason.clone()),
-            Report::Settled { .. } => Word::Settled,
+            Report::Failing { worker, reason } => Word::Failing {
+                worker: *worker,
+                reason: reason.clone(),
+            },
+            Report::Settled { worker } => Word::Settled { worker: *worker },
             Report::WentBack { messages } => Word::WentBack {
                 messages: *messages,
             },

@@ -39,6 +39,8 @@ pub(super) struct Answers {
     pub(super) messages: u64,
     /// Who has not answered yet.
     pub(super) missing: BTreeSet<usize>,
+    /// Why the version cannot go on, in a worker that has just begun with it.
+    pub(super) failing: Option<String>,
 }
 
 /// One order a worker, made before the first is given: what cannot be made changes nothing.
@@ -130,8 +132,12 @@ impl Workers<'_> {
                     answers.pauses.insert(worker, pause);
                 }
                 Ok(Word::WentBack { messages }) => answers.messages += messages,
-                // Of what is being traded away, or told again by what comes after it.
-                Ok(Word::Failing(_) | Word::Settled) => {}
+                Ok(Word::Failing { worker, reason }) => {
+                    answers.missing.remove(&worker);
+                    answers.failing = Some(reason);
+                }
+                // It has nothing to go back to, and stays with what it runs.
+                Ok(Word::Settled { worker }) => _ = answers.missing.remove(&worker),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -12,7 +12,9 @@ impl Worker {
             return Ok(false);
         };
         self.stalls.waits(&self.reports, "pause", &reason);
-        self.commit()?;
+        if self.entered()? {
+            self.commit()?;
+        }
         self.pause(SERVE_MAX)?;
         Ok(true)
     }

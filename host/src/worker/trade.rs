@@ -188,6 +188,8 @@ impl Worker {
     /// messages again. Each step leaves a group that can go on with one of the two, whole.
     fn go_back(&mut self, back: Back) -> Result<(), Error> {
         let Some(trial) = self.trial.take() else {
+            let worker = self.reports.worker();
+            self.reports.send(Report::Settled { worker });
             return Ok(());
         };
         let began = Instant::now();
