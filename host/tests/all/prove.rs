@@ -5,6 +5,7 @@ mod lookups;
 mod mutated;
 mod steady;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use host::lookup::{Declared, Lookup, Options};
@@ -58,13 +59,19 @@ fn with_samples(words: &str, golden: &str) -> Vec<u8> {
     with_section(file, "sluice:golden", golden)
 }
 
+/// Candidates are compiled once, not for each test that offers them.
 fn config() -> Config {
     let usual = contract::config();
     let limits = Limits {
         component_max: 8 << 20,
         ..usual.limits
     };
-    Config { limits, ..usual }
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("candidates");
+    Config {
+        limits,
+        cache: Some(cache),
+        ..usual
+    }
 }
 
 fn load(name: &str, bytes: &[u8]) -> Result<Version, Refusal> {

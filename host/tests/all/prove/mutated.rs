@@ -11,7 +11,7 @@ use crate::support::{Verdict, measured};
 /// How many files: 1,000 where `MUTATED` says so.
 fn files() -> u64 {
     let asked = std::env::var("MUTATED").ok();
-    asked.map_or(100, |asked| asked.parse().unwrap())
+    asked.map_or(50, |asked| asked.parse().unwrap())
 }
 
 /// SplitMix64: the same files each time.
