@@ -34,6 +34,7 @@ pub(super) struct Begun {
     pub(super) firsts: BTreeMap<i32, i64>,
     /// Why it cannot go on, if it could not even begin.
     failing: Option<String>,
+    /// What it is measured by.
     pub(super) before: Tally,
 }
 
@@ -142,7 +143,9 @@ impl Life {
             parts,
             generation: 0,
         };
-        self.trade(next, pending, &proposal.text).map(Some)
+        let mut begun = self.trade(next, pending, &proposal.text)?;
+        begun.before = begun.before.allowing(&proposal.diff);
+        Ok(Some(begun))
     }
 
     /// The version before, by hand: what is on probation is taken back, and what is not is traded.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::diff::Diff;
 use crate::worker::Done;
 
 /// What is counted of each generation, as long as it matters.
@@ -76,6 +77,24 @@ impl Tally {
         self.broken += other.broken;
     }
 
+    /// What a version may do that was seen to reject more, and taken all the same: the share that the proof
+    /// found is no reason to take it back.
+    pub(super) fn allowing(self, diff: &Diff) -> Self {
+        let (newly, tried) = (diff.newly_rejected() as u64, diff.messages as u64);
+        // As if so many messages had come before, if none has.
+        let messages = if self.messages > 0 {
+            self.messages
+        } else {
+            tried
+        };
+        let newly = newly.saturating_mul(messages).div_ceil(tried.max(1));
+        Self {
+            messages,
+            letters: self.letters + newly,
+            ..self
+        }
+    }
+
     /// Why it must not stay, beside what ran before; `None`: nothing speaks against it so far.
     pub(super) fn is_worse_than(&self, before: &Self) -> Option<String> {
         let exceeds = |new: u64, old: u64, floor: u64, share: u64| {
@@ -105,6 +124,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use super::super::diff::Rejections;
     use super::*;
 
     fn tally([messages, letters, broken]: [u64; 3]) -> Tally {
@@ -114,6 +134,38 @@ mod tests {
             letters,
             broken,
         }
+    }
+
+    /// Of 100 messages on which it was tried, the candidate rejects 20 more.
+    #[test]
+    fn what_was_agreed_to_is_no_reason_to_take_it_back() {
+        let rejections = Rejections {
+            messages: 20,
+            ..Rejections::default()
+        };
+        let diff = Diff {
+            messages: 100,
+            newly_rejected: [("odd".to_owned(), rejections)].into(),
+            ..Diff::default()
+        };
+        for (new, old, is_worse) in [
+            ([1_000, 200, 0], [0, 0, 0], false),
+            ([1_000, 200, 0], [10_000, 0, 0], false),
+            ([1_000, 300, 0], [10_000, 1_000, 0], false),
+            ([1_000, 250, 0], [0, 0, 0], true),
+            ([1_000, 250, 0], [10_000, 0, 0], true),
+            ([1_000, 200, 200], [10_000, 0, 0], true),
+        ] {
+            let before = tally(old).allowing(&diff);
+            let reason = tally(new).is_worse_than(&before);
+            assert_eq!(
+                reason.is_some(),
+                is_worse,
+                "{new:?} after {old:?}: {reason:?}"
+            );
+        }
+        let none = tally([10, 1, 0]).allowing(&Diff::default());
+        assert_eq!(none, tally([10, 1, 0]));
     }
 
     #[test]
