@@ -2,7 +2,7 @@
 
 mod exposition;
 mod grafana;
-mod pause;
+pub(crate) mod pause;
 mod swap;
 
 use std::io::{BufRead, BufReader, Read, Write};

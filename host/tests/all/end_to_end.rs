@@ -9,6 +9,7 @@ mod forwarder;
 mod readiness;
 mod replay;
 mod restart;
+mod swap;
 mod world;
 
 use std::collections::BTreeMap;

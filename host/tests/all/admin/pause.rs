@@ -3,7 +3,7 @@
 use super::*;
 
 /// Asks the host of a folder.
-pub(super) fn ask_host(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn ask_host(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let mut asking = host();
     asking
         .args(arguments)
