@@ -200,7 +200,7 @@ impl Worker {
                     Carried::Broken(opened) if self.trial.is_some() => {
                         self.fails(opened.to_string())?;
                     }
-                    Carried::Broken(opened) => return self.hold(opened),
+                    Carried::Broken(opened) => self.hold(opened)?,
                     Carried::Failed(reason) => self.fails(reason)?,
                     Carried::Unfinished => return Ok(Ended::Unfinished),
                 }

@@ -1,7 +1,7 @@
 //! What all workers of a pipeline must agree on: when to stop, and when to pause.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ pub struct Control {
     is_paused: AtomicBool,
     /// By whom, and since when, for people.
     paused: Mutex<Option<String>>,
+    resumes: AtomicU64,
     orders: Mutex<BTreeMap<usize, VecDeque<Order>>>,
     has_orders: AtomicBool,
     generation: AtomicU32,
@@ -29,6 +30,7 @@ impl Control {
             grace_over: AtomicBool::new(false),
             is_paused: AtomicBool::new(false),
             paused: Mutex::default(),
+            resumes: AtomicU64::new(0),
             orders: Mutex::default(),
             has_orders: AtomicBool::new(false),
             generation: AtomicU32::new(0),
@@ -66,10 +68,11 @@ impl Control {
         told
     }
 
-    /// Ends a pause.
+    /// Ends a pause, and the hold of every breaker that is open.
     pub fn resume(&self) {
         *self.paused_by() = None;
         self.is_paused.store(false, Ordering::Relaxed);
+        self.resumes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether workers take no batch.
@@ -83,6 +86,11 @@ impl Control {
             return None;
         }
         self.paused_by().clone()
+    }
+
+    /// How often somebody let the work go on.
+    pub fn resumes(&self) -> u64 {
+        self.resumes.load(Ordering::Relaxed)
     }
 
     fn paused_by(&self) -> MutexGuard<'_, Option<String>> {

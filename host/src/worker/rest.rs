@@ -1,7 +1,7 @@
 //! When a worker takes nothing although there is something: somebody has paused the work, or its
 //! breaker is open.
 
-use super::{Ended, Error, Opened, SERVE_MAX, Worker};
+use super::{Breaker, Error, Opened, SERVE_MAX, Worker};
 
 impl Worker {
     /// Whether this turn takes no batch, because somebody has paused the work. The worker stays in
@@ -19,16 +19,25 @@ impl Worker {
         Ok(true)
     }
 
-    /// Takes nothing more, but stays in the group: another member would do the same again.
-    pub(super) fn hold(&mut self, opened: Opened) -> Result<Ended, Error> {
+    /// Takes nothing more until somebody lets the work go on, or another version runs; but stays in
+    /// the group: another member would do the same again.
+    pub(super) fn hold(&mut self, opened: Opened) -> Result<(), Error> {
         if self.config.is_fatal_when_held {
             return Err(Error::Breaker(opened));
         }
         self.stalls.waits(&self.reports, "breaker", &opened);
-        while !self.control.is_stopping() {
+        let resumes = self.control.resumes();
+        while self.control.resumes() == resumes && !self.obey()? {
+            if self.control.is_stopping() {
+                return Ok(());
+            }
             self.commit()?;
             self.pause(SERVE_MAX)?;
         }
-        Ok(Ended::Drained)
+        self.stalls.goes_on(&self.reports, "breaker");
+        self.breaker = Some(Breaker::default());
+        // What was taken with the last letter, and not written, is read again.
+        let positions = self.positions.clone();
+        Ok(self.rooms.source.rewind(&positions)?)
     }
 }

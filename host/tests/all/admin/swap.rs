@@ -19,19 +19,24 @@ struct Pipeline {
 }
 
 impl Pipeline {
+    /// With messages that behave, which are written.
     fn start(flags: &[&str]) -> Self {
         const MESSAGES: usize = 200;
+        let pipeline = Self::of(flags, (0..MESSAGES).map(|number| fine(0, number)));
+        let written = i64::try_from(MESSAGES).unwrap();
+        wait_until("the messages", || pipeline.world.written() == written);
+        pipeline
+    }
+
+    fn of(flags: &[&str], messages: impl Iterator<Item = String>) -> Self {
         let broker = Broker::start("faults", 1).unwrap();
         let brokers = broker.brokers();
-        let messages = (0..MESSAGES).map(|number| fine(0, number));
         send(&producer(&brokers, &[]), 0, messages);
         let world = World::new();
         let more = ["--brokers", &brokers, "--admin", "127.0.0.1:0"];
         let mut host = world.host(&[&more, flags].concat());
         host.env("XDG_RUNTIME_DIR", world.path("run"));
         let running = Running::start(&mut host);
-        let written = i64::try_from(MESSAGES).unwrap();
-        wait_until("the messages", || world.written() == written);
         Self {
             world,
             running,
@@ -149,4 +154,33 @@ fn a_file_that_changes_is_offered() {
         let (_, told) = pipeline.ask(&["status"]);
         assert!(told.contains(who), "{told}");
     }
+}
+
+/// What the breaker holds goes on when somebody says so, and with a version that is mended; nothing
+/// of the topic is left out.
+#[test]
+fn a_held_worker_goes_on_when_it_is_told_and_with_another_version() {
+    const MESSAGES: usize = 350;
+    let pipeline = Pipeline::of(&[], (0..MESSAGES).map(|number| format!("set {number} x")));
+    let address = &pipeline.running.address;
+    let held_after = |letters: f64| {
+        wait_until("the breaker", || {
+            let (_, reasons) = get(address, "/readyz");
+            let scrape = Scrape::parse(&get(address, "/metrics").1);
+            reasons.contains("breaker: the breaker opened")
+                && scrape.sum("sluice_messages_dead_lettered_total") == letters
+        });
+    };
+    held_after(100.0);
+    let (code, said) = pipeline.ask(&["resume"]);
+    assert_eq!(code, Some(0), "{said}");
+    held_after(200.0);
+    let two = pipeline.put("version=2.0.0");
+    let (code, said) = pipeline.ask(&["swap", &two, "--yes", "--wait", "0s"]);
+    assert_eq!(code, Some(0), "{said}");
+    wait_until("it goes on", || get(address, "/readyz").0 == 200);
+    wait_until("the rest", || {
+        let scrape = Scrape::parse(&get(address, "/metrics").1);
+        scrape.sum("sluice_messages_written_total") == 150.0
+    });
 }
