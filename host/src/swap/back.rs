@@ -50,7 +50,7 @@ impl Life {
         self.workers().keep();
         let generation = self.current.generation;
         let batches = self.tallies.between(generation, u32::MAX).batches;
-        self.finish(generation, Outcome::Kept, "", 0);
+        self.finish(generation, Outcome::Kept, "", probation.begun.pause_us);
         tracing::info!(generation, batches, "the version has stood its probation");
         probation.asker.tell(Event::Kept { batches });
         self.means.count("kept");
@@ -69,7 +69,7 @@ impl Life {
         let bad = self.current.clone();
         tracing::warn!(reason, generation = bad.generation, "rolling back");
         // The way back takes one generation, and the version before the next.
-        let at_least = bad.generation + 2;
+        let at_least = self.control.generation().max(bad.generation) + 2;
         let generation = self.take_generation(at_least, &before, &bad, reason);
         let orders = loop {
             let workers = self.workers();
@@ -94,8 +94,9 @@ impl Life {
         let answers = self
             .workers()
             .order(orders, &mut |detail| tracing::info!(detail, "rolling back"));
-        self.finish(bad.generation, Outcome::RolledBack, reason, 0);
-        self.finish(generation, Outcome::Kept, "", 0);
+        let pause_us = probation.begun.pause_us;
+        self.finish(bad.generation, Outcome::RolledBack, reason, pause_us);
+        self.finish(generation, Outcome::Kept, "", answers.pause_us());
         self.current = Ran {
             generation,
             ..before

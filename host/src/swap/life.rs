@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use super::back::Probation;
 use super::means::{Means, Ran};
@@ -11,6 +10,7 @@ use super::probation::{Tallies, Tally};
 use super::prove::Proven;
 use super::status::Status;
 use super::steward::{TICK, Word};
+use super::trade::micros;
 use super::{Consent, Event, Pending, Refusal, Traded, What};
 use crate::archive::{self, End, Outcome};
 use crate::worker::Control;
@@ -34,6 +34,8 @@ pub(super) struct Begun {
     pub(super) firsts: BTreeMap<i32, i64>,
     /// Why it cannot go on, if it could not even begin.
     failing: Option<String>,
+    /// The longest that a worker did nothing else for it, in microseconds.
+    pub(super) pause_us: u64,
     /// What it is measured by.
     pub(super) before: Tally,
 }
@@ -188,14 +190,12 @@ impl Life {
             });
         });
         next.generation = generation;
-        let pause = answers.pauses.values().max().copied().unwrap_or_default();
-        let pause_us = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        let pause_us = answers.pause_us();
         self.finish(generation, Outcome::Running, "", pause_us);
         let code = next.version.code();
         let origin = next.version.origin();
         let (version, digest) = (&origin.version, &origin.digest);
         tracing::info!(version, digest, generation, pause_us, "traded");
-        let micros = |pause: Duration| u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
         let pauses = answers.pauses.iter();
         pending.tell(Event::Traded(Traded {
             name: origin.name.clone(),
@@ -214,6 +214,7 @@ impl Life {
         Ok(Begun {
             firsts: answers.firsts,
             failing: answers.failing,
+            pause_us,
             before,
         })
     }

@@ -46,6 +46,18 @@ pub(super) struct Answers {
 /// One order a worker, made before the first is given: what cannot be made changes nothing.
 pub(super) struct Orders(Vec<Order>);
 
+impl Answers {
+    /// The longest that a worker did nothing else, in microseconds.
+    pub(super) fn pause_us(&self) -> u64 {
+        self.pauses.values().copied().max().map_or(0, micros)
+    }
+}
+
+/// A time in microseconds.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Workers<'_> {
     /// Makes what each worker needs to run a version instead of another. The version that the
     /// pipeline began with was never proved: the store is asked for the keys of its tables.
