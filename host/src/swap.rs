@@ -7,6 +7,7 @@ mod back;
 pub mod diff;
 mod event;
 pub mod files;
+mod group;
 mod life;
 mod means;
 mod policy;
@@ -23,7 +24,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::time::Duration;
 
 pub use event::{Event, Traded};
-pub use means::{Beside, Load, Means, Ran, ReadLookup};
+pub use group::{Ask, Share};
+pub use means::{Beside, Load, Means, OfCode, Ran, ReadLookup};
 pub use policy::Policy;
 pub use proposal::{Name, Proposal};
 pub use refusal::Refusal;

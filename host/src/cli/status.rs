@@ -67,6 +67,10 @@ fn text(versions: &Value) -> String {
     if let Some(candidate) = versions["candidate"].as_str() {
         let _ = writeln!(out, "candidate  {candidate}");
     }
+    let group = versions["group"].as_array().filter(|group| group.len() > 1);
+    for share in group.into_iter().flatten() {
+        let _ = writeln!(out, "{:<10} {}", "group", shared(share));
+    }
     let history = versions["history"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
@@ -88,6 +92,23 @@ fn named(version: &Value) -> String {
     format!(
         "{name} {number}, digest {digest}, generation {}",
         version["generation"]
+    )
+}
+
+/// What some of the group's partitions are read by.
+fn shared(share: &Value) -> String {
+    let digest = short(share["code"]["plugin"].as_str().unwrap_or_default());
+    let mut lookups = String::new();
+    for (name, digest) in share["code"]["lookups"].as_object().into_iter().flatten() {
+        let digest = short(digest.as_str().unwrap_or_default());
+        let _ = write!(lookups, ", {name} {digest}");
+    }
+    let partitions = share["partitions"].as_array().into_iter().flatten();
+    let partitions: Vec<_> = partitions.map(Value::to_string).collect();
+    format!(
+        "digest {digest}{lookups}, generation {}: partitions {}",
+        share["generation"],
+        partitions.join(", ")
     )
 }
 
@@ -131,9 +152,14 @@ mod tests {
                     "code": { "plugin": digest("a") }, "outcome": outcome, "reason": reason,
                     "diff": "new\n  3 % of the rows differ\nmore", "pause_us": pause })
         };
+        let share = |digit: &str, generation: u32, partitions: &[i32]| {
+            json!({ "code": { "plugin": digest(digit), "lookups": { "songs": digest("c") } },
+                    "generation": generation, "partitions": partitions })
+        };
         let told = text(&json!({
             "current": version("0.2.0", "a", 3), "before": version("0.1.0", "b", 0),
             "candidate": "Plugin(new.wasm)", "probation": { "batches": 12, "of": 100 },
+            "group": [share("a", 3, &[0, 2]), share("b", 0, &[1])],
             "history": [
                 trade(3, "running", "", Some(412)), trade(1, "rolled_back", "it traps", None),
             ],
@@ -144,6 +170,8 @@ runs       spotify 0.2.0, digest aaaaaaaaaaaa, generation 3, on probation: 12 of
 before     spotify 0.1.0, digest bbbbbbbbbbbb, generation 0
              lookup songs, digest cccccccccccc
 candidate  Plugin(new.wasm)
+group      digest aaaaaaaaaaaa, songs cccccccccccc, generation 3: partitions 0, 2
+group      digest bbbbbbbbbbbb, songs cccccccccccc, generation 0: partitions 1
 
 generation  when                  by            plugin        outcome      pause
          3  2026-03-02T16:00:00Z  ada           aaaaaaaaaaaa  running      0.412 ms

@@ -42,6 +42,7 @@ pub(super) struct Begun {
 
 impl Life {
     pub(super) fn live(mut self) {
+        self.show(None);
         while !self.control.is_stopping() {
             match self.words.recv_timeout(TICK) {
                 Ok(Word::Failing { reason, .. }) => self.roll_back(&reason),
@@ -157,11 +158,11 @@ impl Life {
             self.roll_back_for(&reason, Some(pending));
             return Ok(None);
         }
-        let Some(before) = self.before.clone() else {
-            let reason =
-                "this process has run no other version: `host swap FILE` takes an older file, too";
-            return Err(Refusal::new("no_version_before", reason));
-        };
+        let before = self.before.clone();
+        let mut before = before.map_or_else(|| self.means.former(&self.current), Ok)?;
+        // The version that a process began with was never proved, and tables change. They are needed
+        // for its rows, and to undo what it does.
+        before.keys = self.means.keys(&before.version)?;
         let text = "back to the version before, by hand";
         self.trade(before, pending, text).map(Some)
     }

@@ -6,12 +6,17 @@ use super::policy::Policy;
 use super::prove::Fixtures;
 use super::prove::{self, Context, Proven};
 use super::{Pending, Refusal, What};
-use crate::archive::{self, Archive, End, Part};
+use crate::archive::{self, Archive, End, Generation, Outcome, Part};
+use crate::code::Code;
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
 use crate::recent::Recent;
 use crate::row::Key;
+use crate::sink;
 use crate::version::Version;
+
+/// How far back the history is looked through for the version before.
+const HISTORY_MAX: usize = 1_000;
 
 /// What a steward works with.
 pub struct Means {
@@ -29,10 +34,14 @@ pub struct Means {
     pub load: Box<Load>,
     /// How reference data is read.
     pub read_lookup: Box<ReadLookup>,
+    /// Loads what is kept of the version with a code; `None`, if it is not kept.
+    pub of_code: Box<OfCode>,
     /// What lies beside a plugin's file.
     pub beside: Box<Beside>,
     /// The text of the tables' schema, if it is known.
     pub schema: Option<String>,
+    /// What the members of the group run, if there is a group.
+    pub group: Option<Box<super::Ask>>,
     /// Counts what became of offers, for metrics.
     pub count: Box<dyn Fn(&'static str) + Send>,
     /// Is told what runs from now on.
@@ -43,6 +52,8 @@ pub struct Means {
 /// pipeline's configuration says.
 pub type Load =
     dyn Fn(&str, &[u8], &dyn Fn(&str) -> Option<Part>) -> Result<Version, Refusal> + Send;
+/// Loads the version of a code, with what it was loaded from.
+pub type OfCode = dyn Fn(&Code) -> Result<Option<(Version, Vec<Part>)>, Refusal> + Send;
 /// The samples that lie beside a plugin's file of this name.
 pub type Beside = dyn Fn(&str) -> Option<Fixtures> + Send;
 /// Reads a file of reference data.
@@ -103,6 +114,36 @@ impl Ran {
 }
 
 impl Means {
+    /// The version that ran before this one by the history, of whatever process.
+    pub(super) fn former(&self, current: &Ran) -> Result<Ran, Refusal> {
+        let unknown = || {
+            let reason =
+                "the history knows no version before: `host swap FILE` takes an older file, too";
+            Refusal::new("no_version_before", reason)
+        };
+        let archive = self.archive.as_ref().ok_or_else(unknown)?;
+        let history = archive.history(HISTORY_MAX);
+        let history = history.map_err(|error| Refusal::new("store_away", error.to_string()))?;
+        let code = current.version.code();
+        let is_its = |entry: &&Generation| {
+            entry.code == code && matches!(entry.outcome, Outcome::Running | Outcome::Kept)
+        };
+        let entry = history.iter().find(is_its).ok_or_else(unknown)?;
+        let (version, parts) = (self.of_code)(&entry.replaced)?.ok_or_else(unknown)?;
+        Ok(Ran {
+            version,
+            keys: Vec::new(),
+            parts,
+            generation: 0,
+        })
+    }
+
+    /// The keys of a version's tables, as they are now.
+    pub(super) fn keys(&self, version: &Version) -> Result<Vec<Key>, sink::Error> {
+        let mut room = (self.plan.sink)(version.origin())?;
+        room.prepare(&version.plugin.description().targets)
+    }
+
     /// Proves what is offered instead of what runs.
     pub(super) fn prove(
         &self,

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use serde_json::{Value, json};
 
+use super::group::Share;
 use super::life::Life;
 use super::means::Ran;
 use super::probation::Tallies;
@@ -20,6 +21,7 @@ pub(super) struct Status {
     /// From which generation on, and for how many batches.
     probation: Option<(u32, u32)>,
     history: Vec<Generation>,
+    pub(super) group: Vec<Share>,
 }
 
 impl Status {
@@ -30,6 +32,7 @@ impl Status {
             candidate: Value::Null,
             probation: None,
             history: Vec::new(),
+            group: Vec::new(),
         }
     }
 
@@ -44,6 +47,7 @@ impl Status {
             "candidate": self.candidate,
             "probation": probation,
             "history": self.history,
+            "group": self.group,
         })
     }
 }

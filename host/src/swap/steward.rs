@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::group;
 use super::life::Life;
 use super::means::Means;
 use super::probation::Tallies;
@@ -50,10 +51,13 @@ impl Steward {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn begin(means: Means, control: Arc<Control>) -> std::io::Result<Self> {
+    pub fn begin(mut means: Means, control: Arc<Control>) -> std::io::Result<Self> {
         let ((offers, offered), (words, heard)) = (channel(), channel());
         let tallies = Arc::<Tallies>::default();
         let status = Arc::new(Mutex::new(Status::of(&means.first)));
+        if let Some(ask) = means.group.take() {
+            group::watch(ask, control.clone(), status.clone())?;
+        }
         let steward = Self {
             offers,
             words,

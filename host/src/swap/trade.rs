@@ -59,8 +59,7 @@ pub(super) fn micros(time: Duration) -> u64 {
 }
 
 impl Workers<'_> {
-    /// Makes what each worker needs to run a version instead of another. The version that the
-    /// pipeline began with was never proved: the store is asked for the keys of its tables.
+    /// Makes what each worker needs to run a version instead of another.
     ///
     /// # Errors
     /// If the plugin cannot be started once more, or the store does not answer.
@@ -73,17 +72,13 @@ impl Workers<'_> {
     ) -> Result<Orders, Refusal> {
         let targets = &version.plugin.description().targets;
         let is_same = *targets == before.plugin.description().targets;
-        let keys = match keys {
-            [] => self.open(version)?.1,
-            known => known.to_vec(),
-        };
         let order = |_| {
             let sink = match is_same {
                 true => None,
-                false => Some(self.open(version)?.0),
+                false => Some(self.open(version)?),
             };
             Ok(Order::Trade(Box::new(worker::Trade {
-                fitted: Fitted::of(version, keys.clone())?,
+                fitted: Fitted::of(version, keys.to_vec())?,
                 sink,
                 generation,
                 keys_bytes_max: KEYS_BYTES_MAX,
@@ -93,10 +88,10 @@ impl Workers<'_> {
         Ok(Orders(orders?))
     }
 
-    fn open(&self, version: &Version) -> Result<(sink::Room, Vec<Key>), sink::Error> {
+    fn open(&self, version: &Version) -> Result<sink::Room, sink::Error> {
         let mut room = (self.plan.sink)(version.origin())?;
-        let keys = room.prepare(&version.plugin.description().targets)?;
-        Ok((room, keys))
+        room.prepare(&version.plugin.description().targets)?;
+        Ok(room)
     }
 
     /// Makes what each worker needs to undo what a version did.

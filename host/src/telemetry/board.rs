@@ -96,6 +96,11 @@ impl Board {
         self.metrics.runs(plugin, generation);
     }
 
+    /// Says how many versions the group's commits name.
+    pub fn group_runs(&self, versions: usize) {
+        self.metrics.versions(versions);
+    }
+
     /// Counts what became of a version that was offered.
     pub fn swapped(&self, outcome: &str) {
         self.metrics.swapped(outcome);

@@ -67,6 +67,8 @@ const MEMORY: Name = name("sluice_plugin_memory_bytes", "worker", "Memory of the
 #[rustfmt::skip]
 const SWAPS: Name = name("sluice_plugin_swaps_total", "outcome", "Versions that were offered: `refused`, `traded`, `kept` after their probation, `rolled_back`");
 #[rustfmt::skip]
+const VERSIONS: Name = name("sluice_group_versions", "", "Versions that the group's commits name: 2 while its members are swapped one by one");
+#[rustfmt::skip]
 const LAG: Name = name("sluice_consumer_lag_messages", "topic, partition", "Offsets from the committed one to the end of the log, as the last fetch told it");
 #[rustfmt::skip]
 const COMMITTED: Name = name("sluice_committed_offset", "topic, partition", "The offset to go on from, as the broker has acknowledged it");
@@ -84,9 +86,10 @@ const HELD_UP: Name = name("sluice_backpressure_seconds_total", "room", "Time th
 const READY: Name = name("sluice_ready", "", "1 if `/readyz` says so, otherwise 0");
 
 /// All metrics there are, in the order in which they are told.
-pub const ALL: [Name; 23] = [
+pub const ALL: [Name; 25] = [
     BUILD, PLUGIN, LOOKUP, CONSUMED, WRITTEN, FILTERED, LETTERS, PENDING, GAP, ROWS, BATCHES,
-    PHASES, CALLS, TRAPS, MEMORY, LAG, COMMITTED, AGE, IN_FLIGHT, RETRIES, WAITING, HELD_UP, READY,
+    PHASES, CALLS, TRAPS, MEMORY, SWAPS, VERSIONS, LAG, COMMITTED, AGE, IN_FLIGHT, RETRIES,
+    WAITING, HELD_UP, READY,
 ];
 
 /// The content type of [`Metrics::text`].
@@ -128,6 +131,7 @@ pub(super) struct Metrics {
     memory: Family<Labels, Gauge>,
     plugin: Family<Labels, Gauge>,
     swaps: Family<Labels, Counter>,
+    versions: Gauge,
     pub(super) ready: Gauge,
 }
 
@@ -176,6 +180,7 @@ impl Metrics {
             memory: listed(to, MEMORY, Family::default()),
             plugin: info,
             swaps: listed(to, SWAPS, Family::default()),
+            versions: listed(to, VERSIONS, Gauge::default()),
             lag: listed(to, LAG, Family::default()),
             committed: listed(to, COMMITTED, Family::default()),
             age: listed(to, AGE, Gauge::default()),
@@ -255,6 +260,12 @@ impl Metrics {
     pub(super) fn swapped(&self, outcome: &str) {
         let labels = vec![("outcome", outcome.to_owned())];
         self.swaps.get_or_create(&labels).inc();
+    }
+
+    /// How many versions the group's commits name.
+    pub(super) fn versions(&self, versions: usize) {
+        let versions = i64::try_from(versions).unwrap_or(i64::MAX);
+        self.versions.set(versions);
     }
 
     pub(super) fn retried(&self, code: &str) {

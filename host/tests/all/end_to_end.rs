@@ -6,6 +6,7 @@ mod checkpoints;
 mod child;
 mod explain;
 mod forwarder;
+mod outlived;
 mod readiness;
 mod replay;
 mod restart;

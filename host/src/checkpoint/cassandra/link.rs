@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::CqlTimestamp;
+use tokio::sync::Mutex;
 
 use super::{Config, Row, Work};
 use crate::code::Code;
@@ -76,7 +77,11 @@ fn statements(replication: &str) -> Vec<String> {
         .collect()
 }
 
+/// Held while tables are made: nodes do not settle well what changes the schema at the same time.
+static MAKING: Mutex<()> = Mutex::const_new(());
+
 async fn make(session: &Session, config: &cassandra::Config) -> Result<(), Error> {
+    let _one_by_one = MAKING.lock().await;
     let replication = replication(session, config).await?;
     for statement in statements(&replication) {
         let made = session.query_unpaged(statement.as_str(), ()).await;

@@ -114,7 +114,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let mut kafka = kafka_config(args, &found)?;
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
-    let (mut before, read) = (Vec::new(), kafka.clone());
+    let (mut before, mut generation, read) = (Vec::new(), 0, kafka.clone());
     let in_flight = Arc::default();
     let board = watch::board(run, &loaded.version, (&args.sink, &in_flight), stop);
     let watched = watch::open(&found.file.admin, &board)?;
@@ -128,7 +128,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
             let reached = stream::reach(&kafka, args, (stop, &board))?;
             if let Some(archive) = archive.as_deref().filter(|_| !args.is_embedded) {
                 let start = versions::go_on(loaded, &found, &kafka, archive, (stop, &board))?;
-                (loaded, before) = (start.loaded, start.before);
+                (loaded, before, generation) = (start.loaded, start.before, start.generation);
             }
             kafka.code = loaded.version.code();
             let rows = sink::rows(args, &found, &kafka)?;
@@ -163,7 +163,8 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let tails = before::tails(before, (&plan, &read), (args, &found), &in_flight)?;
     let means = (!is_finite).then(|| {
         let made = (plan.clone(), parts, archive, recent);
-        swap::means(found, made, &board)
+        let group = (args.source == SourceKind::Kafka).then_some(read);
+        swap::means(found, made, (generation, group), &board)
     });
     Ok(Assembled {
         plan,

@@ -12,7 +12,7 @@ use super::world::{TIME_MS, World, play};
 use crate::support::{cassandra, wait_until};
 
 /// The carried plugin with a section that no one reads: another digest, the same rows.
-fn marked(mark: &str) -> Part {
+pub(super) fn marked(mark: &str) -> Part {
     let mut bytes = sluice_bundled::pipeline("spotify").unwrap().module.to_vec();
     let length = u8::try_from(mark.len()).unwrap();
     bytes.extend([0, length + 1, length]);
@@ -58,7 +58,7 @@ impl World {
     }
 }
 
-const TRADED: &str = "was traded away by a swap";
+pub(super) const TRADED: &str = "was traded away by a swap";
 
 #[test]
 fn a_restart_goes_on_with_what_a_swap_has_put_in_place() {

@@ -1,32 +1,76 @@
 //! What another version takes a pipeline's place by, while it runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{own_name, versions};
 use crate::archive::{Archive, Part};
+use crate::code::Code;
 use crate::config::{self, Found};
 use crate::pipeline::Plan;
 use crate::recent::Recent;
+use crate::source::kafka;
 use crate::swap::prove::Fixtures;
-use crate::swap::{Means, Policy, Ran, Refusal};
+use crate::swap::{Ask, Means, Policy, Ran, Refusal, Share};
 use crate::telemetry::Board;
+use crate::version::Version;
 
 type Made = (Arc<Plan>, Vec<Part>, Option<Arc<dyn Archive>>, Arc<Recent>);
 
+/// Asks what the members of a group run, and lets the board know how many versions that are.
+fn group(kafka: kafka::Config, board: Arc<Board>) -> Box<Ask> {
+    Box::new(move || {
+        // Whether the brokers answer is told by those who read.
+        let named = kafka::named(&kafka).ok()?;
+        let mut shares = BTreeMap::<_, Share>::new();
+        for named in named {
+            let share = shares.entry(named.code.clone()).or_insert_with(|| Share {
+                code: Code::clone(&named.code),
+                generation: 0,
+                partitions: Vec::new(),
+            });
+            share.generation = share.generation.max(named.generation);
+            share.partitions.push(named.partition);
+        }
+        board.group_runs(shares.len());
+        Some(shares.into_values().collect())
+    })
+}
+
+/// The version of a code, as it is kept.
+fn of_code(
+    found: &Found,
+    archive: Option<&dyn Archive>,
+    code: &Code,
+) -> Result<Option<(Version, Vec<Part>)>, Refusal> {
+    let Some(archive) = archive else {
+        return Ok(None);
+    };
+    let loaded = versions::of_code(found, code, &|digest| archive.fetch(digest));
+    let loaded = loaded.map_err(refusal)?;
+    Ok(loaded.map(|loaded| (loaded.version, loaded.parts)))
+}
+
 /// What a steward of this pipeline works with.
-pub(super) fn means(found: Found, made: Made, board: &Arc<Board>) -> Means {
+pub(super) fn means(
+    found: Found,
+    made: Made,
+    (generation, kafka): (u32, Option<kafka::Config>),
+    board: &Arc<Board>,
+) -> Means {
     let (plan, parts, archive, recent) = made;
     let first = Ran {
         version: plan.version.clone(),
         keys: Vec::new(),
         parts,
-        generation: 0,
+        generation,
     };
     let schema = found.schema("samples").ok().map(|text| text.text.clone());
     let policy = Policy::from(&found.file.swap);
     let found = Arc::new(found);
-    let (loads, reads) = (found.clone(), found);
+    let (loads, reads) = (found.clone(), found.clone());
+    let kept = archive.clone();
     let (counts, runs) = (board.clone(), board.clone());
     Means {
         plan,
@@ -53,6 +97,8 @@ pub(super) fn means(found: Found, made: Made, board: &Arc<Board>) -> Means {
             };
             versions::read(&reads, declared, &part).map_err(|error| Refusal::from(&error))
         }),
+        group: kafka.map(|kafka| group(kafka, board.clone())),
+        of_code: Box::new(move |code| of_code(&found, kept.as_deref(), code)),
         beside: Box::new(beside),
         schema,
         count: Box::new(move |outcome| counts.swapped(outcome)),

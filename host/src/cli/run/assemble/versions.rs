@@ -139,6 +139,8 @@ pub(super) fn archive(args: &Args, found: &Found) -> anyhow::Result<Option<Arc<d
 pub(super) struct Start {
     /// What the group goes on with.
     pub(super) loaded: Loaded,
+    /// In which generation, as far as the commits tell.
+    pub(super) generation: u32,
     /// Versions that a trade was cut off from: they end what they have begun before that.
     pub(super) before: Vec<Version>,
 }
@@ -162,6 +164,11 @@ pub(super) fn go_on(
     let Some(latest) = latest.filter(|_| named.iter().any(|named| *named.code != ours)) else {
         return Ok(Start {
             loaded: files,
+            generation: named
+                .iter()
+                .map(|named| named.generation)
+                .max()
+                .unwrap_or(0),
             before: Vec::new(),
         });
     };
@@ -197,26 +204,30 @@ pub(super) fn go_on(
     let codes: BTreeSet<&Code> = named.iter().map(|named| &*named.code).collect();
     let codes = codes.into_iter().filter(|code| **code != ours);
     let before = codes.filter(|code| is_cut_off(&history, code, &ours));
-    let before = before.filter_map(|code| of_code(found, code, &fetch).transpose());
+    let before = before.filter_map(|code| {
+        let loaded = of_code(found, code, &fetch).transpose()?;
+        Some(loaded.map(|loaded| loaded.version))
+    });
     Ok(Start {
+        generation: latest.generation + u32::from(*latest.code != ours),
         before: before.collect::<Result<_, _>>()?,
         loaded,
     })
 }
 
 /// The version of a code, from what is kept; `None`, if it is not.
-fn of_code(
+pub(super) fn of_code(
     found: &Found,
     code: &Code,
     fetch: &dyn Fn(&str) -> Result<Option<Part>, archive::Error>,
-) -> anyhow::Result<Option<Version>> {
+) -> anyhow::Result<Option<Loaded>> {
     let digests = [&code.plugin].into_iter().chain(code.lookups.values());
     let mut parts = BTreeMap::new();
     for digest in digests {
         let Some(part) = fetch(digest)? else {
             tracing::warn!(
                 digest,
-                "what another version has begun is begun anew: it is not kept"
+                "a version that ran is not kept, and cannot run again"
             );
             return Ok(None);
         };
@@ -229,7 +240,7 @@ fn of_code(
         part.cloned()
             .with_context(|| format!("the commits name no lookup `{name}`"))
     };
-    Ok(Some(load(found, plugin, &lookup)?.version))
+    load(found, plugin, &lookup).map(Some)
 }
 
 /// Says that a file is an old one, and how it would be run all the same.
