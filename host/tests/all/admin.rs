@@ -4,6 +4,7 @@ mod exposition;
 mod grafana;
 pub(crate) mod pause;
 mod swap;
+mod transcript;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
