@@ -341,7 +341,8 @@ impl Source for Kafka {
                 self.read_again(partition, offset);
             }
         }
-        self.report()
+        // What could not go back is told by the next `take` or `serve`.
+        Ok(())
     }
 
     fn is_held_up(&self) -> bool {
