@@ -179,7 +179,8 @@ impl Store {
     pub fn begin(&self, rows: Vec<Row>) {
         let mut work = self.todo.work();
         for row in rows {
-            work.firsts.insert((row.generation, row.partition), row);
+            let place = (row.generation, row.partition);
+            work.firsts.entry(place).or_insert(row);
         }
         drop(work);
         self.todo.wake.notify_one();

@@ -96,6 +96,9 @@ impl Kafka {
             let (partition, start) = (from.partition, from.offset);
             state.pending.remove(&partition);
             state.generation = state.generation.max(from.past.generation);
+            // Who began this generation here may have died before it was written down; if not, that stands.
+            let first = from.clone();
+            state.begun.entry(partition).or_insert(first);
             self.positions.insert(partition, start);
             self.ahead.remove(&partition);
             self.skips.remove(&partition);
