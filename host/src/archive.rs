@@ -251,18 +251,18 @@ pub fn was_traded_away(
     digest != committed && seen.contains(committed)
 }
 
+/// Who asks for the way back from a version on probation.
+pub const WAY_BACK: &str = "probation";
+
 /// Whether a trade from `old` to `new` may have been cut off before every worker made it: then what `old`
-/// has begun is `old`'s to end. A version that was thrown out ends nothing.
+/// has begun is `old`'s to end. A version that is thrown out ends nothing. The last of such trades tells,
+/// whatever there was to and fro before. The last one stands first in the history.
 pub fn is_cut_off(history: &[Generation], old: &Code, new: &Code) -> bool {
-    let is_traded = |entry: &Generation| {
+    let mut trades = history.iter().filter(|entry| {
         let is_valid = matches!(entry.outcome, Outcome::Running | Outcome::Kept);
         is_valid && (&entry.replaced, &entry.code) == (old, new)
-    };
-    let is_thrown_out = |entry: &Generation| {
-        let is_doubtful = entry.outcome == Outcome::Running && entry.replaced == *new;
-        entry.code == *old && (entry.outcome == Outcome::RolledBack || is_doubtful)
-    };
-    history.iter().any(is_traded) && !history.iter().any(is_thrown_out)
+    });
+    trades.next().is_some_and(|last| last.by != WAY_BACK)
 }
 
 /// The plugins that trades brought in and that were always taken back during their probation: all that

@@ -1,7 +1,7 @@
 """Whether the proof finds bugs: the host is told to have one, and a row must find it."""
 import copy
 
-from under_faults import kills, poison, stores
+from under_faults import kills, poison, stores, swaps
 from under_faults.world import Failed, Stuck
 
 # Each bug, as the host is told of it, and the row that must find it.
@@ -13,6 +13,8 @@ BUGS = {
     "bug-reuse-instance=return": poison.traps,
     "bug-retry-storm=return": stores.errors_forged,
     "bug-skip-one=1*return": kills.asked_to_stop,
+    "bug-swap-early=return": swaps.another_layout,
+    "bug-no-rewind=return": swaps.bad_versions,
 }
 
 

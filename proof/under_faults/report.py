@@ -17,7 +17,11 @@ EXPECTED = {
     21: "each kind its code, its neighbours written", 22: "stops within 1,000, goes on when told to",
     23: "waits, drops nothing", 24: "each a dead letter alone, in at most 2 log2 n + 2 calls",
     25: "ended at the limit + 200 ms, others unharmed", 26: "within the limit + 32 MiB; logs bounded",
-    27: "no end of the process", 28: "each its code, before the driver", 36: "refused with line, or the rule",
+    27: "no end of the process", 28: "each its code, before the driver",
+    29: "found by running twice", 30: "refused, the old one goes on", 31: "refused, nothing is changed",
+    32: "taken back in its probation, read again, nothing of it left", 33: "one after the other, the last one wins",
+    34: "what was cut off is read again by the version that began it", 35: "a complete file, or none",
+    36: "refused with line, or the rule",
     37: "waits or says why; restarts", 39: "exit 78 with its place", 40: "works or says why",
 }
 # The rows that tests hold.

@@ -74,10 +74,14 @@ class Host:
         told = (line for line in self.said().splitlines() if '"numInputRows"' not in line)
         return "\n".join([*told][-15:])
 
+    def batches(self):
+        """What it has reported of each batch that is done."""
+        lines = (line for line in self.said().splitlines() if '"numInputRows"' in line and line.endswith("}"))
+        return [json.loads(line) for line in lines]
+
     def taken(self):
         """How many messages it has reported as done."""
-        lines = (line for line in self.said().splitlines() if '"numInputRows"' in line and line.endswith("}"))
-        return sum(json.loads(line)["numInputRows"] for line in lines)
+        return sum(batch["numInputRows"] for batch in self.batches())
 
     def is_ready(self):
         return '"message":"ready"' in self.said()
@@ -168,7 +172,7 @@ class World:
         self.kafka.produce(self.topic, partition, [message], kafka.GZIP)
 
     def start(self, name="host", *, workers=1, batch=100, failpoints="", static=True, brokers=None, cassandra=None,
-              group=None, breaker=False, arguments=(), properties=(), settings="", **environment):
+              group=None, breaker=False, admin="off", arguments=(), properties=(), settings="", **environment):
         """Starts a host. A static member takes its place again at once after a crash. A few of a hundred
         messages are bad, which is near to what opens the breaker."""
         said = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "max.poll.interval.ms": "10000"}
@@ -183,7 +187,7 @@ class World:
         host = Host(
             self, name,
             ["--plugin", self.plugin, "--config", config, "--group", group or self.group, "--workers", workers,
-             "--progress", "json", "--brokers", brokers or self.brokers, "--cassandra", cassandra or self.address, "--admin", "off", *([] if breaker else ["--no-breaker"]), *arguments],
+             "--progress", "json", "--brokers", brokers or self.brokers, "--cassandra", cassandra or self.address, "--admin", admin, *([] if breaker else ["--no-breaker"]), *arguments],
             {"SLUICE_BATCH__MESSAGES_MAX": str(batch), "FAILPOINTS": ";".join(filter(None, [failpoints, self.args.bug]))}
             | environment,
         )

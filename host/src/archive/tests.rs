@@ -66,23 +66,38 @@ fn an_old_file_is_told_from_a_new_deployment() {
 #[test]
 fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
     use Outcome::{Abandoned, Kept, RolledBack, Running};
-    type Case = (&'static [(Outcome, &'static str, &'static str)], bool);
-    // What happened, the last one first; whether `a` ends what it has begun, for `b`.
+    type Case = (
+        &'static [(Outcome, &'static str, &'static str)],
+        &'static str,
+        bool,
+    );
+    // What happened, the last one first, and by whom that was; whether `a` ends what it has begun, for `b`.
     let cases: &[Case] = &[
-        (&[], false),
-        (&[(Running, "a", "b")], true),
-        (&[(Kept, "a", "b")], true),
-        (&[(Abandoned, "a", "b")], false),
-        (&[(Kept, "b", "a")], false),
-        (&[(Kept, "a", "b"), (Kept, "b", "a")], true),
+        (&[], "Ada", false),
+        (&[(Running, "a", "b")], "Ada", true),
+        (&[(Kept, "a", "b")], "Ada", true),
+        (&[(Abandoned, "a", "b")], "Ada", false),
+        (&[(Kept, "b", "a")], "Ada", false),
+        (&[(Kept, "a", "b"), (Kept, "b", "a")], "Ada", true),
+        // To and fro, and killed each time before the probation was over.
+        (&[(Running, "a", "b"), (Running, "b", "a")], "Ada", true),
+        (&[(Running, "a", "b"), (RolledBack, "b", "a")], "Ada", true),
         // On the way back from `a`, before and after it was written down.
-        (&[(Running, "a", "b"), (Running, "b", "a")], false),
-        (&[(Running, "a", "b"), (RolledBack, "b", "a")], false),
+        (&[(Running, "a", "b"), (Running, "b", "a")], WAY_BACK, false),
+        (
+            &[(Running, "a", "b"), (RolledBack, "b", "a")],
+            WAY_BACK,
+            false,
+        ),
     ];
-    for (history, expected) in cases {
-        let entries: Vec<_> = history.iter().map(|(o, a, b)| entry(*o, a, b)).collect();
+    for (history, by, expected) in cases {
+        let mut entries: Vec<_> = history.iter().map(|(o, a, b)| entry(*o, a, b)).collect();
+        if let Some(last) = entries.first_mut() {
+            last.by = (*by).to_owned();
+        }
         let [old, new] = ["a", "b"].map(|of| entry(Kept, of, of).code);
-        assert_eq!(is_cut_off(&entries, &old, &new), *expected, "{history:?}");
+        let is_it = is_cut_off(&entries, &old, &new);
+        assert_eq!(is_it, *expected, "{history:?} by {by}");
     }
 }
 

@@ -120,7 +120,7 @@ impl Life {
         let trade = archive::Trade {
             code: to.version.code(),
             replaced: from.version.code(),
-            by: "probation".to_owned(),
+            by: archive::WAY_BACK.to_owned(),
             diff: reason.to_owned(),
         };
         let taken = self.means.take(at_least, &trade);

@@ -200,6 +200,7 @@ impl Worker {
             .map(|(&partition, &position)| {
                 let since = [trial.since.get(&partition), back.from.get(&partition)];
                 let from = since.into_iter().flatten().copied().min();
+                let from = from.filter(|_| !failpoint::has_bug("bug-no-rewind"));
                 let from = from.unwrap_or(position).min(position);
                 messages += position.abs_diff(from);
                 (partition, from)

@@ -1,0 +1,154 @@
+"""Rows 32 to 34: other versions are swapped in under load, good ones and bad ones, and killed in between."""
+import statistics
+import threading
+import time
+
+from under_faults import seen
+from under_faults.kills import ABORTED
+from under_faults.swapping import Load, Swapping
+from under_faults.world import Failed, wait_until
+
+# A host that is about as busy as it likes to be: batches of some dozens of messages, each some milliseconds.
+RATE = 1_000
+# Who is killed is not waited for.
+SOON = {"session.timeout.ms": 2_000}
+# What a bad version does: it fails on every tenth message, and its rows are others besides.
+BAD = ["fault=trap share=10 layout=bad/", "fault=reject share=10"]
+
+
+def bad_versions(args, seed):
+    """32: a bad version is swapped in mid-stream: traps, or rejects, a tenth of what comes."""
+    rounds, read_again, slowest = (20 if args.long else 2), 0, 0.0
+    with Swapping(args, "32", seed) as world:
+        # What each adds, by which it is known.
+        bad = {*range(1, rounds * len(BAD) + 1)}
+        for number in bad:
+            path = world.version(f"add={number} {BAD[number % len(BAD)]}")
+            # The last messages of this host, which the proof tries it on, have none of those that it fails on.
+            host = world.start()
+            with Load(world, RATE, calm=True) as load:
+                wait_until("batches to try it on", lambda: host.taken() > RATE, host=host)
+                for event in world.ask(host, "swap", plugin=str(path), consent="yes"):
+                    if event["event"] == "traded":
+                        load.calm, since = False, time.monotonic()
+                    if event["event"] == "rolled_back":
+                        break
+                else:
+                    raise Failed(f"a version that fails on every tenth message stays: {event}\n{host.tail()}")
+                slowest = max(slowest, time.monotonic() - since)
+                read_again = max(read_again, event["messages"])
+            seen.note("rolled back in its probation")
+            world.drain(host)
+            host.stop()
+        verdict = world.judge(bad)
+        return verdict, f"{len(bad)} bad versions", (
+            f"rolled back within {slowest:.1f} s, at most {read_again} messages read again; nothing of them is left"
+        )
+
+
+def _batches(host):
+    """How long each batch took that a host has reported, in milliseconds, without the wait for messages."""
+    spent = (batch["durationMs"] for batch in host.batches())
+    return [each["transform"] + each["write"] + each["checkpoint"] for each in spent]
+
+
+def _p99(figures):
+    return sorted(figures)[len(figures) * 99 // 100]
+
+
+def every_two_seconds(args, seed):
+    """33s: a swap every 2 s under full load, two good versions in turn."""
+    seconds = 600 if args.long else 60
+    with Swapping(args, "33s", seed) as world:
+        versions = [world.version("add=1 version=2.0.0"), world.version("add=2 version=2.0.0")]
+        host = world.start(workers=2, static=False, batch=1_000)
+        wait_until("ready", host.is_ready, host=host)
+        with Load(world):
+            wait_until("full load", lambda: host.taken() > 10_000, host=host)
+            first = len(_batches(host))
+            time.sleep(seconds / 4)
+            calm, pauses = _batches(host)[first:], []
+            first, until, due = len(_batches(host)), time.monotonic() + seconds, time.monotonic()
+            while time.monotonic() < until:
+                traded = world.swap(host, *versions)
+                pauses += [pause / 1_000 for pause in traded["pauses_us"].values()]
+                seen.note("swapped under full load")
+                due += 2
+                time.sleep(max(0, due - time.monotonic()))
+            swapping = _batches(host)[first:]
+        world.drain(host)
+        host.stop()
+        told = "; ".join(
+            f"{what} p50 {statistics.median(figures):.2f} ms, p99 {_p99(figures):.2f} ms"
+            for what, figures in (("pauses", pauses), ("batches", swapping), ("batches without a swap", calm))
+        )
+        return world.judge(), f"{len(pauses) // 2} swaps, {world.issuer.issued:,} messages", told
+
+
+def storm_with_kills(args, seed):
+    """33k: swaps while members of the group join and are killed."""
+    kills = 100 if args.long else 10
+    with Swapping(args, "33k", seed) as world:
+        versions = [world.version(f"add={add} version=2.0.0") for add in (1, 2)]
+
+        def start(name):
+            return world.start(name, static=False, properties=SOON)
+
+        hosts = {name: start(name) for name in ("a", "b")}
+        with Load(world, RATE):
+            for _ in range(kills):
+                for name, host in hosts.items():
+                    wait_until("ready", host.is_ready, host=host)
+                name = world.random.choice([*hosts])
+                host = hosts[name]
+                offers = threading.Thread(target=_swap_on, args=(world, host, versions))
+                offers.start()
+                time.sleep(world.random.uniform(0.5, 2.5))
+                host.kill()
+                offers.join()
+                seen.note("killed in a storm of swaps")
+                hosts[name] = start(name)
+        drained = world.drain(hosts["a"])
+        for host in hosts.values():
+            host.stop()
+        return world.judge(history=False), f"{kills} kills", f"drained {drained:.1f} s after the last kill"
+
+
+def _swap_on(world, host, versions):
+    """Swaps to and fro, until the host is gone."""
+    while host.child.poll() is None:
+        world.swap(host, *versions)
+
+
+# Each stage of a trade at which the process ends, and what that means.
+TRADE = {
+    "trading": "killed before a trade was committed",
+    "traded": "killed between a trade's commit and the first write",
+    "": "killed soon after a trade",
+}
+
+
+def another_layout(args, seed):
+    """34: a version with other keys is swapped in, and the host is killed at each stage in between."""
+    kills = 50 if args.long else 20
+    with Swapping(args, "34", seed, own_keys=True) as world:
+        versions = [world.version("add=1 layout=a/ version=2.0.0"), world.version("add=2 layout=b/ version=2.0.0")]
+        for kill in range(kills):
+            stage, state = [*TRADE.items()][kill % len(TRADE)]
+            host = world.start(failpoints=f"{stage}=return" if stage else "", workers=2, static=False, properties=SOON)
+            wait_until("ready", host.is_ready, host=host)
+            with Load(world, RATE):
+                wait_until("batches", lambda: host.taken() > RATE // 2, host=host)
+                is_traded = world.swap(host, *versions)
+                if stage:
+                    host.ended()
+                else:
+                    time.sleep(world.random.uniform(0, 0.05))
+                    host.kill()
+            if stage and (is_traded or host.child.returncode != ABORTED):
+                raise Failed(f"the host was to end at `{stage}`, and ended with {host.child.returncode}:\n{host.tail()}")
+            seen.note(state)
+        host = world.start(workers=2, static=False, properties=SOON)
+        drained = world.drain(host)
+        host.stop()
+        return world.judge(history=False), f"{kills} kills", f"drained {drained:.1f} s after the last kill"
