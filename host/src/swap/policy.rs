@@ -30,6 +30,9 @@ impl Default for Policy {
 /// more or less is not what holds a pipeline up.
 const FAST_NANOS: u64 = 10_000;
 
+/// The way out where a limit is exceeded.
+const ASK: &str = "`host swap FILE` without --yes shows it and asks";
+
 impl Policy {
     /// Decides by what the proof found.
     ///
@@ -57,10 +60,9 @@ impl Policy {
         let share = proposal.diff.changed_share();
         let reason = || {
             let (is, max) = (percent(share), percent(self.max_changed));
-            format!("{is} of the rows are not the same, and `max_changed` in [swap] is {max}")
+            format!("{is} of the rows differ, and `max_changed` in [swap] is {max}: {ASK}")
         };
-        (share > self.max_changed)
-            .then(|| Refusal::new("changes_more", with_diff(reason(), proposal)))
+        (share > self.max_changed).then(|| Refusal::new("changes_more", reason()))
     }
 
     fn rejected(&self, proposal: &Proposal) -> Option<Refusal> {
@@ -68,11 +70,10 @@ impl Policy {
         let reason = || {
             let (is, max) = (percent(share), percent(self.max_rejected));
             format!(
-                "{is} of the messages would newly be rejected, and `max_rejected` in [swap] is {max}"
+                "{is} of the messages are newly rejected, and `max_rejected` in [swap] is {max}: {ASK}"
             )
         };
-        (share > self.max_rejected)
-            .then(|| Refusal::new("rejects_more", with_diff(reason(), proposal)))
+        (share > self.max_rejected).then(|| Refusal::new("rejects_more", reason()))
     }
 
     fn slowdown(&self, proposal: &Proposal) -> Option<Refusal> {
@@ -81,8 +82,7 @@ impl Policy {
         is_slow.then(|| {
             let (old, new, max) = (micros(old), micros(new), self.max_slowdown);
             let reason = format!(
-                "a message takes {new} instead of {old}, and `max_slowdown` in [swap] is {max}: \
-                 `host swap FILE` shows it and asks"
+                "a message takes {new} instead of {old}, and `max_slowdown` in [swap] is {max}: {ASK}"
             );
             Refusal::new("too_slow", reason)
         })
@@ -93,16 +93,10 @@ fn older(proposal: &Proposal) -> Option<Refusal> {
     let (old, new) = (&proposal.old.version, &proposal.new.version);
     proposal.is_older.then(|| {
         let reason = format!(
-            "version {new} is older than {old}, which runs: `host swap FILE` shows what would change \
-             and asks, `host rollback` goes back"
+            "version {new} is older than {old}, which runs: {ASK}, `host rollback` goes back"
         );
         Refusal::new("older_version", reason)
     })
-}
-
-fn with_diff(reason: String, proposal: &Proposal) -> String {
-    let diff = &proposal.diff;
-    format!("{reason}: `host swap FILE` shows it and asks\n{diff}")
 }
 
 /// `12.5 %`, never rounded to none of it.

@@ -57,11 +57,15 @@ impl fmt::Display for Proposal {
         };
         writeln!(f, "new: {}{older}", self.new)?;
         writeln!(f, "old: {}", self.old)?;
-        let samples = match self.samples {
-            Some(samples) => format!("{samples}, and they give its golden rows"),
-            None => "none that could be tried".to_owned(),
-        };
-        writeln!(f, "its own samples: {samples}")?;
+        match self.samples {
+            Some(samples) => writeln!(
+                f,
+                "its own samples: {samples}, and they give its golden rows"
+            )?,
+            // A lookup has none.
+            None if self.new.version.is_empty() => {}
+            None => writeln!(f, "its own samples: none that could be tried")?,
+        }
         match self.diff.messages {
             0 => writeln!(f, "no message has come yet to try it on")?,
             messages => {

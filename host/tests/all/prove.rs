@@ -188,9 +188,15 @@ fn bad() -> Vec<Bad> {
     ]
 }
 
+const OPERATING: &str = include_str!("../../../docs/operating.md");
+
 #[test]
 fn what_is_wrong_is_refused_whoever_asks() {
     for (what, (name, bytes), code, words) in bad() {
+        assert!(
+            OPERATING.contains(&format!("`{code}`")),
+            "{code} is not told"
+        );
         let refused = offer(name, bytes, Consent::Asked).map(drop).unwrap_err();
         assert_eq!(refused.code, code, "{what}: {refused}");
         assert!(

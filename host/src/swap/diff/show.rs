@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::{Change, Diff, Example, Rows};
 
+/// How many columns of an example are shown.
+const COLUMNS_MAX: usize = 4;
+
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (table, rows) in &self.tables {
@@ -57,10 +60,15 @@ impl fmt::Display for Rows {
 
 impl fmt::Display for Example {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "    {} {} ({})", self.what, self.key, self.message)?;
-        self.columns
-            .iter()
-            .try_for_each(|change| writeln!(f, "      {change}"))
+        writeln!(f, "    {} {}", self.what, self.key)?;
+        writeln!(f, "      by message {}", self.message)?;
+        for change in self.columns.iter().take(COLUMNS_MAX) {
+            writeln!(f, "      {change}")?;
+        }
+        match self.columns.len().saturating_sub(COLUMNS_MAX) {
+            0 => Ok(()),
+            more => writeln!(f, "      and {more} columns more"),
+        }
     }
 }
 
