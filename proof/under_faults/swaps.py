@@ -152,3 +152,37 @@ def another_layout(args, seed):
         drained = world.drain(host)
         host.stop()
         return world.judge(history=False), f"{kills} kills", f"drained {drained:.1f} s after the last kill"
+
+
+# Each stage of the way back, and what it means to be killed there.
+BACK = {
+    "rewound": "killed on the way back, before rows were deleted",
+    "swept": "killed on the way back, with rows deleted",
+}
+
+
+def on_the_way_back(args, seed):
+    """32k: kill -9 while a bad version is taken back."""
+    kills = 50 if args.long else 5
+    with Swapping(args, "32k", seed) as world:
+        good, bad = world.plugin, 0
+        for stage, state in BACK.items():
+            for _ in range(kills):
+                bad += 1
+                path = world.version(f"add={bad} {BAD[1]} layout=bad-{bad}/")
+                host = world.start(failpoints=f"{stage}=return")
+                wait_until("ready", host.is_ready, host=host)
+                with Load(world, RATE, calm=True) as load:
+                    wait_until("batches to try it on", lambda: host.taken() > RATE, host=host)
+                    for event in world.ask(host, "swap", plugin=str(path), consent="yes"):
+                        load.calm = event["event"] != "traded"
+                    code = host.ended()
+                if code != ABORTED:
+                    raise Failed(f"the host was to end at `{stage}`, and ended with {code}:\n{host.tail()}")
+                seen.note(state)
+                host = world.start()
+                world.drain(host)
+                # Either of the two goes on, whole; the next round begins with the good one.
+                world.swap(host, good, path)
+                host.stop()
+        return world.judge(history=False), f"{2 * kills} kills", "one of the two versions goes on, whole"
