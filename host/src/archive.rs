@@ -286,7 +286,7 @@ pub fn taken_back(history: &[Generation]) -> BTreeSet<String> {
 }
 
 /// The present, in milliseconds since 1970: for people; nothing is ordered by it.
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -159,6 +159,16 @@ pub fn user() -> String {
     user.unwrap_or_default()
 }
 
+/// A name that tells this process from all other hosts that run: the machine's, and its own number.
+pub fn host_name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = match machine.trim() {
+        "" => "host",
+        machine => machine,
+    };
+    format!("{machine}/{}", std::process::id())
+}
+
 /// How the user began this program, to begin the commands that are shown: `cargo run ... --`, if
 /// cargo started it, else its path as typed.
 pub fn invocation() -> String {

@@ -25,6 +25,7 @@ pub mod sink;
 pub mod source;
 pub mod version;
 
+pub mod group;
 pub mod pipeline;
 pub mod retry;
 pub mod swap;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::stream::{Lines, Proposals, Stream};
+use crate::group::Orders;
 use crate::swap::{Asked, Consent, Offer, Steward, What, files};
 use crate::worker::Control;
 
@@ -34,8 +35,21 @@ pub struct Running {
 pub struct Swaps {
     /// Takes an offer of another version.
     pub offer: Box<dyn Fn(Offer) -> Asked + Send + Sync>,
+    /// Has every host of the group trade what is offered, where they know of each other.
+    pub order: Option<Box<dyn Fn(Offer) -> Asked + Send + Sync>>,
     /// What runs, what is being proved, and what has run.
     pub versions: Box<dyn Fn() -> Value + Send + Sync>,
+}
+
+impl Swaps {
+    /// The same, of a host whose group takes orders.
+    #[must_use]
+    pub fn of_group(self, orders: Orders) -> Self {
+        Self {
+            order: Some(Box::new(move |offer| orders.give(offer))),
+            ..self
+        }
+    }
 }
 
 impl From<&Steward> for Swaps {
@@ -43,6 +57,7 @@ impl From<&Steward> for Swaps {
         let (offers, tells) = (steward.clone(), steward.clone());
         Self {
             offer: Box::new(move |offer| offers.offer(offer)),
+            order: None,
             versions: Box::new(move || tells.status()),
         }
     }
@@ -91,6 +106,8 @@ struct Body {
     lookup: Option<(String, PathBuf)>,
     /// To end with what the proof finds.
     dry_run: bool,
+    /// To have every host of the group trade it, one after the other.
+    whole_group: bool,
     /// Who decides: `ask`, `yes` or `policy`.
     consent: Option<String>,
     /// The proposal that is agreed to.
@@ -155,11 +172,19 @@ impl Desk {
             }
             Verb::Swap | Verb::Rollback => {
                 let consent = consent(body.consent.as_deref()).map_err(bad)?;
+                if body.whole_group {
+                    let knows_group = running
+                        .swaps
+                        .as_ref()
+                        .is_some_and(|swaps| swaps.order.is_some());
+                    whole_group(knows_group, consent, body.dry_run)?;
+                }
                 let source = match verb {
                     Verb::Swap => Some(source(&body).map_err(bad)?),
                     Verb::Rollback | Verb::Agree | Verb::Pause | Verb::Resume => None,
                 };
-                let begun = self.begin((user, peer), source, (consent, body.dry_run));
+                let how = (consent, body.dry_run, body.whole_group);
+                let begun = self.begin((user, peer), source, how);
                 let failed = |error: io::Error| {
                     (
                         StatusCode::SERVICE_UNAVAILABLE,
@@ -179,7 +204,7 @@ impl Desk {
         self: &Arc<Self>,
         (who, peer): (String, SocketAddr),
         source: Option<(Option<String>, PathBuf)>,
-        (consent, is_dry_run): (Consent, bool),
+        (consent, is_dry_run, is_for_group): (Consent, bool, bool),
     ) -> io::Result<Stream> {
         let (stream, lines) = Stream::open();
         let desk = self.clone();
@@ -195,15 +220,13 @@ impl Desk {
                 },
                 |what| {
                     let who = who.clone();
-                    desk.follow(
-                        &lines,
-                        Offer {
-                            what,
-                            who,
-                            consent,
-                            is_dry_run,
-                        },
-                    )
+                    let offer = Offer {
+                        what,
+                        who,
+                        consent,
+                        is_dry_run,
+                    };
+                    desk.follow(&lines, offer, is_for_group)
                 },
             );
             let outcome = last["event"].as_str();
@@ -213,12 +236,16 @@ impl Desk {
         Ok(stream)
     }
 
-    fn follow(&self, lines: &Lines, offer: Offer) -> Value {
+    fn follow(&self, lines: &Lines, offer: Offer, is_for_group: bool) -> Value {
         let running = self.running.get();
         let Some(swaps) = running.and_then(|running| running.swaps.as_ref()) else {
             return Value::Null;
         };
-        lines.follow(&(swaps.offer)(offer), &self.proposals)
+        let asked = match &swaps.order {
+            Some(order) if is_for_group => order(offer),
+            Some(_) | None => (swaps.offer)(offer),
+        };
+        lines.follow(&asked, &self.proposals)
     }
 }
 
@@ -229,6 +256,25 @@ fn consent(text: Option<&str>) -> Result<Consent, String> {
         Some("policy") => Ok(Consent::Policy),
         Some(other) => Err(format!("consent is ask, yes or policy, not {other:?}")),
     }
+}
+
+/// Whether a whole group can be asked for that.
+fn whole_group(
+    knows_group: bool,
+    consent: Consent,
+    is_dry_run: bool,
+) -> Result<(), (StatusCode, String)> {
+    if !knows_group {
+        let reason =
+            "this host knows no others of its group: they tell each other in Cassandra only";
+        return Err((StatusCode::CONFLICT, reason.to_owned()));
+    }
+    if is_dry_run || consent == Consent::Asked {
+        let reason = "a whole group answers no questions: consent is yes or policy; a dry run is one \
+                      host's";
+        return Err((StatusCode::BAD_REQUEST, reason.to_owned()));
+    }
+    Ok(())
 }
 
 /// Which file is offered, and for which lookup.

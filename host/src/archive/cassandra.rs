@@ -84,22 +84,17 @@ impl Cassandra {
 
     /// A session, and the tables of this version.
     fn reader(&self) -> Result<Reader, Error> {
-        let reader = Reader::open(&self.config)?;
-        if !self.is_made.load(Ordering::Relaxed) {
-            let columns = [
+        if self.is_made.load(Ordering::Relaxed) {
+            return Ok(Reader::open(&self.config)?);
+        }
+        let reader = open(
+            &self.config,
+            &[
                 "SELECT size FROM sluice.plugins LIMIT 1",
                 "SELECT ended_at FROM sluice.generations LIMIT 1",
-            ];
-            let is_refused = |query| match reader.select(query, &[]) {
-                Ok(_) => Ok(false),
-                Err(error) if error.is_transient() => Err(error),
-                Err(_) => Ok(true),
-            };
-            if is_refused(columns[0])? || is_refused(columns[1])? {
-                checkpoint::cassandra::apply(&self.config)?;
-            }
-            self.is_made.store(true, Ordering::Relaxed);
-        }
+            ],
+        )?;
+        self.is_made.store(true, Ordering::Relaxed);
         Ok(reader)
     }
 
@@ -125,7 +120,12 @@ impl Archive for Cassandra {
         }
         // Last: what has no head is not there.
         let size = bigint(part.bytes.len() as u64);
-        let head = [text(&digest), size, text(&part.name), timestamp()];
+        let head = [
+            text(&digest),
+            size,
+            text(&part.name),
+            timestamp(super::now_ms()),
+        ];
         reader.run(KEEP_HEAD, &head)?;
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Archive for Cassandra {
                 text(&trade.replaced.plugin),
                 lookups(&trade.replaced),
                 text(&trade.by),
-                timestamp(),
+                timestamp(super::now_ms()),
                 text(&trade.diff),
                 text(Outcome::Running.name()),
             ]);
@@ -157,7 +157,11 @@ impl Archive for Cassandra {
 
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
         let reader = self.reader()?;
-        let mut row = vec![text(end.outcome.name()), text(&end.reason), timestamp()];
+        let mut row = vec![
+            text(end.outcome.name()),
+            text(&end.reason),
+            timestamp(super::now_ms()),
+        ];
         row.extend(self.key(generation));
         if !is_applied(&reader.select(FINISH, &row)?) {
             return Err(self.damaged(generation, "there is no such row"));
@@ -228,6 +232,23 @@ impl Cassandra {
     }
 }
 
+/// A session. The host's own tables are made, if one of these queries is refused: an older host made them,
+/// or none did.
+pub(crate) fn open(config: &Config, queries: &[&str]) -> Result<Reader, sink::Error> {
+    let reader = Reader::open(config)?;
+    for query in queries {
+        match reader.select(query, &[]) {
+            Ok(_) => {}
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => {
+                checkpoint::cassandra::apply(config)?;
+                break;
+            }
+        }
+    }
+    Ok(reader)
+}
+
 /// The size and name of a part that is there whole.
 fn head(reader: &Reader, digest: &str) -> Result<Option<(u64, String)>, Error> {
     let head = reader.select(HEAD, &[text(digest)])?;
@@ -294,7 +315,7 @@ fn generation(row: &[Value]) -> Option<Generation> {
 }
 
 /// Whether a conditional statement did what it says.
-fn is_applied(answer: &sink::Answer) -> bool {
+pub(crate) fn is_applied(answer: &sink::Answer) -> bool {
     answer.rows.first().and_then(|row| row.first()) == Some(&Value::Boolean(true))
 }
 
@@ -305,7 +326,7 @@ fn of(kind: CqlType, cell: &[u8]) -> Parameter {
     }
 }
 
-fn text(text: &str) -> Parameter {
+pub(crate) fn text(text: &str) -> Parameter {
     of(CqlType::Text, text.as_bytes())
 }
 
@@ -323,8 +344,8 @@ fn bigint(number: u64) -> Parameter {
     of(CqlType::Bigint, &number.to_be_bytes())
 }
 
-fn timestamp() -> Parameter {
-    of(CqlType::Timestamp, &super::now_ms().to_be_bytes())
+pub(crate) fn timestamp(ms: i64) -> Parameter {
+    of(CqlType::Timestamp, &ms.to_be_bytes())
 }
 
 fn lookups(code: &Code) -> Parameter {

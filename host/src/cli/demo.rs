@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tell_admin(assembled.watched.as_ref())?;
     let (board, ends) = (assembled.board, assembled.ends);
     let control = Arc::new(Control::new(stop.clone(), ends));
-    let steward = run::open(assembled.means, assembled.watched.as_ref(), &control)?;
+    let steward = run::open(assembled.means, None, assembled.watched.as_ref(), &control)?;
 
     let settled = Arc::new(AtomicU64::new(0));
     let plan = produce_plan(args, &file.topic, &broker);

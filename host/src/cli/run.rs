@@ -17,6 +17,7 @@ use anyhow::Context;
 use super::exit;
 use super::settings::Settings;
 use crate::admin::{Running, Swaps};
+use crate::group::{self, Orders};
 use crate::pipeline;
 use crate::source::kafka::Start;
 use crate::swap::{Means, Steward};
@@ -100,7 +101,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
     let (tails, tail_stop) = (assembled.tails, stop.clone());
     let control = Arc::new(Control::new(stop, assembled.ends));
-    let steward = open(assembled.means, assembled.watched.as_ref(), &control)?;
+    let watched = assembled.watched.as_ref();
+    let steward = open(assembled.means, assembled.group, watched, &control)?;
     if let Some(steward) = &steward {
         let reload = Reload {
             files: assembled.files,
@@ -151,20 +153,27 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Lets a pipeline that is about to run be changed: begins who trades its versions, and has it asked
-/// at the admin address.
+/// Lets a pipeline that is about to run be changed: begins who trades its versions, makes it one of its
+/// group, and has it asked at the admin address.
 pub(super) fn open(
     means: Option<Means>,
+    group: Option<group::Config>,
     watched: Option<&Watched>,
     control: &Arc<Control>,
 ) -> anyhow::Result<Option<Steward>> {
+    let archive = means.as_ref().and_then(|means| means.archive.clone());
     let steward = means.map(|means| Steward::begin(means, control.clone()));
     let steward = steward.transpose().context("a thread for swaps")?;
+    let mut swaps = steward.as_ref().map(Swaps::from);
+    if let (Some(config), Some(archive), Some(steward)) = (group, archive, &steward) {
+        let orders = Orders { config, archive };
+        group::join(orders.clone(), steward.clone(), control.clone())
+            .context("a thread for the group")?;
+        swaps = swaps.map(|swaps| swaps.of_group(orders));
+    }
     if let Some(watched) = watched {
-        watched.desk.open(Running {
-            control: control.clone(),
-            swaps: steward.as_ref().map(Swaps::from),
-        });
+        let control = control.clone();
+        watched.desk.open(Running { control, swaps });
     }
     Ok(steward)
 }

@@ -20,6 +20,10 @@ pub(super) use show::short;
 pub struct Args {
     #[command(flatten)]
     what: What,
+    /// Have every host of the group trade it, one after the other, through Cassandra; the first that does
+    /// not keep it is the last
+    #[arg(long)]
+    whole_group: bool,
     #[command(flatten)]
     decides: Decides,
     #[command(flatten)]
@@ -98,13 +102,30 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         yes,
         policy,
     } = args.decides;
-    body["dry_run"] = (dry_run || (args.told.json && !yes && !policy)).into();
     body["consent"] = match (yes, policy) {
         (true, _) => "yes".into(),
         (false, true) => "policy".into(),
         (false, false) => "ask".into(),
     };
-    follow(&args.told, SWAP, &body)
+    // A group answers no questions: one host tries it first.
+    let tries = args.whole_group && !yes && !policy;
+    body["dry_run"] = (dry_run || tries || (args.told.json && !yes && !policy)).into();
+    body["whole_group"] = (args.whole_group && !tries && !dry_run).into();
+    let code = follow(&args.told, SWAP, &body)?;
+    if code != 0 || !tries || dry_run || args.told.json {
+        return Ok(code.into());
+    }
+    if !is_agreed("Let every host of the group trade it, one after the other?")? {
+        return Ok(exit::FAILED.into());
+    }
+    for (name, value) in [
+        ("consent", json!("yes")),
+        ("dry_run", false.into()),
+        ("whole_group", true.into()),
+    ] {
+        body[name] = value;
+    }
+    Ok(follow(&args.told, SWAP, &body)?.into())
 }
 
 /// Lets a running host go back to the version before.
@@ -117,11 +138,11 @@ pub fn rollback(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
         return Ok(exit::FAILED.into());
     }
     let body = json!({ "user": config::user(), "consent": "yes" });
-    follow(&args.told, ROLLBACK, &body)
+    Ok(follow(&args.told, ROLLBACK, &body)?.into())
 }
 
 /// Asks, and shows what happens until it is over, or long enough after the trade.
-fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<ExitCode> {
+fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<u8> {
     let client = told.whom.find()?;
     let mut show = Show::new(told.json);
     let is_dry_run = body["dry_run"] == true;
@@ -135,7 +156,7 @@ fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<ExitCode> {
             match event["event"].as_str() {
                 Some("proposed") if asks => {
                     if !is_agreed("Trade it for what runs?")? {
-                        return Ok(exit::FAILED.into());
+                        return Ok(exit::FAILED);
                     }
                     let agreed = json!({ "user": config::user(), "id": event["id"] });
                     client.post("/api/v1/swap/agree", &agreed)?;
@@ -143,7 +164,8 @@ fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<ExitCode> {
                 Some("proposed") if is_dry_run => code = Some(0),
                 Some("traded") => (code, traded) = (Some(0), Some(Instant::now())),
                 Some("kept") => traded = None,
-                Some("refused") => code = Some(exit::FAILED),
+                Some("everywhere") => code = Some(0),
+                Some("refused" | "stopped") => code = Some(exit::FAILED),
                 Some("rolled_back") => {
                     let is_asked_for = path == ROLLBACK;
                     (code, traded) = (Some(u8::from(!is_asked_for) * exit::FAILED), None);
@@ -156,8 +178,7 @@ fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    let code = code.with_context(|| format!("the host at {} ended its answer", client.address()));
-    Ok(code?.into())
+    code.with_context(|| format!("the host at {} ended its answer", client.address()))
 }
 
 const SWAP: &str = "/api/v1/swap";

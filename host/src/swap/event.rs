@@ -42,6 +42,25 @@ pub enum Event {
         /// After how many batches.
         batches: u64,
     },
+    /// A host of the group got further with its turn, if all of it is to swap.
+    Member {
+        /// Which one.
+        member: String,
+        /// How far: `proving`, `probation`, `kept`, `refused`, `rolled_back`.
+        outcome: &'static str,
+        /// Why; empty, if there is nothing to say.
+        reason: String,
+    },
+    /// Every host of the group runs it.
+    Everywhere {
+        /// How many.
+        members: usize,
+    },
+    /// A host of the group does not run it, and those after it had no turn.
+    Stopped {
+        /// Which one, and why.
+        reason: String,
+    },
 }
 
 /// A trade that every worker has made.

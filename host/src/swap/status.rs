@@ -9,12 +9,14 @@ use super::life::Life;
 use super::means::Ran;
 use super::probation::Tallies;
 use crate::archive::Generation;
+use crate::code::Code;
 
 /// How much of the history is told.
 const HISTORY_MAX: usize = 20;
 
 /// What was told last.
 pub(super) struct Status {
+    pub(super) code: Code,
     current: Value,
     before: Value,
     candidate: Value,
@@ -27,6 +29,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn of(first: &Ran) -> Self {
         Self {
+            code: first.version.code(),
             current: named(first),
             before: Value::Null,
             candidate: Value::Null,
@@ -74,6 +77,7 @@ impl Life {
             Err(error) => tracing::warn!(%error, "the history cannot be read"),
         }
         (self.means.runs)(&self.current);
+        status.code = self.current.version.code();
         status.current = named(&self.current);
         status.before = self.before.as_ref().map_or(Value::Null, named);
         status.probation = probation.map(|of| (self.current.generation, of));

@@ -12,6 +12,7 @@ use super::means::Means;
 use super::probation::Tallies;
 use super::status::Status;
 use super::{Asked, Offer, Pending};
+use crate::code::Code;
 use crate::worker::{Control, Report};
 
 /// How often the thread looks at what runs.
@@ -96,6 +97,12 @@ impl Steward {
     pub fn status(&self) -> serde_json::Value {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.told(&self.tallies)
+    }
+
+    /// What runs now.
+    pub fn code(&self) -> Code {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.code.clone()
     }
 
     /// Notes what a worker tells.

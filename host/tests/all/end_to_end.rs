@@ -6,6 +6,7 @@ mod checkpoints;
 mod child;
 mod explain;
 mod forwarder;
+mod group;
 mod outlived;
 mod readiness;
 mod replay;

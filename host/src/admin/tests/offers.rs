@@ -24,10 +24,16 @@ pub(super) fn offered() -> (Arc<Control>, SocketAddr, String, Offers) {
         let _ = offers.send((offer, answers));
         asked
     };
+    let to_one = offer.clone();
+    let order = move |mut offer: Offer| {
+        offer.who += " to all";
+        to_one(offer)
+    };
     desk.open(Running {
         control: control.clone(),
         swaps: Some(Swaps {
             offer: Box::new(offer),
+            order: Some(Box::new(order)),
             versions: Box::new(|| json!({ "current": "this" })),
         }),
     });
@@ -76,6 +82,11 @@ fn an_offer_is_what_was_asked() {
             format!("Lookup(songs, {shown}) 127.0.0.1 Policy true"),
         ),
         (
+            "swap",
+            &json!({ "plugin": path, "consent": "yes", "whole_group": true }),
+            format!("Plugin({shown}) 127.0.0.1 to all Given false"),
+        ),
+        (
             "rollback",
             &json!({ "consent": "yes" }),
             "Before 127.0.0.1 Given false".to_owned(),
@@ -110,6 +121,11 @@ fn an_offer_is_what_was_asked() {
             json!({ "plugin": path, "consent": "no" }),
             "400",
             "ask, yes or policy",
+        ),
+        (
+            json!({ "plugin": path, "whole_group": true }),
+            "400",
+            "a whole group answers no questions",
         ),
         (json!({ "plugin": folder.path() }), "200", "it is no file"),
         (json!({ "plugin": "/none.wasm" }), "200", "unreadable"),

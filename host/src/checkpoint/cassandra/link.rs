@@ -306,7 +306,9 @@ mod tests {
         assert!(made[2].ends_with("sluice.generations"), "{made:?}");
         assert!(made[3].starts_with("ALTER TABLE"), "{made:?}");
         assert!(made[4].ends_with("sluice.plugins"), "{made:?}");
-        assert_eq!(made.len(), 5);
+        assert!(made[5].ends_with("sluice.members"), "{made:?}");
+        assert!(made[6].ends_with("sluice.orders"), "{made:?}");
+        assert_eq!(made.len(), 7);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::Args;
 use super::tail::Tail;
 use crate::archive::Part;
 use crate::config::{self, DeadLetters, Flag, Found, Verdict};
+use crate::group;
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
 use crate::plugin::{self, Plugin};
@@ -91,6 +92,8 @@ pub struct Assembled {
     pub tails: Vec<Tail>,
     /// The files that it is made of.
     pub files: Vec<files::Watched>,
+    /// Which host of its group it is, if the group's hosts can tell each other.
+    pub group: Option<group::Config>,
     /// What `--once` works up to.
     pub ends: Ends,
     /// What is known of it, by its reports.
@@ -110,7 +113,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let found = find(args)?;
     let mut loaded = versions::of_files(&found)?;
     let files = versions::files(&found, &loaded.version);
-    let archive = versions::archive(args, &found)?;
+    let (archive, group) = (versions::archive(args, &found)?, group_of(args, &found)?);
     let mut kafka = kafka_config(args, &found)?;
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
@@ -171,10 +174,24 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         means,
         tails,
         files,
+        group,
         ends,
         board,
         watched,
         began,
+    })
+}
+
+/// Which host of its group this is; `None` for rows that are this machine's.
+fn group_of(args: &Args, found: &Found) -> anyhow::Result<Option<group::Config>> {
+    Ok(match &args.sink {
+        SinkKind::Cassandra => Some(group::Config {
+            cassandra: sink::cassandra_config(found)?,
+            pipeline: found.named.clone(),
+            group: found.file.kafka.group.clone(),
+            member: config::host_name(),
+        }),
+        SinkKind::Sqlite(_) | SinkKind::None => None,
     })
 }
 

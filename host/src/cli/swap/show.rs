@@ -40,7 +40,7 @@ impl Show {
             return cli::show(&format!("{line}\n"));
         }
         cli::show(&text(event))?;
-        let is_going_on = matches!(event["event"].as_str(), Some("step" | "traded"));
+        let is_going_on = matches!(event["event"].as_str(), Some("step" | "traded" | "member"));
         if is_going_on && std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("  {spinner} {elapsed}");
             let waits = ProgressBar::new_spinner();
@@ -86,6 +86,14 @@ fn text(event: &Value) -> String {
                 event["generation"],
             )
         }
+        "member" => {
+            let (member, outcome) = (of("member"), of("outcome").replace('_', " "));
+            let reason = of("reason");
+            let colon = if reason.is_empty() { "" } else { ": " };
+            format!("  {member:<12} {outcome}{colon}{reason}\n")
+        }
+        "everywhere" => format!("every host of the group runs it: {}\n", event["members"]),
+        "stopped" => format!("stopped: {}\n", of("reason")),
         other => format!("{other}\n"),
     }
 }
@@ -168,6 +176,18 @@ mod tests {
                 "traded: spotify 0.2.0, digest 0123456789ab, generation 3\n  \
                  first offset by partition   2: 12,345, 10: 7\n  \
                  pause by worker             0: 0.412 ms, 1: 12.034 ms\n",
+            ),
+            (
+                json!({ "event": "member", "member": "a/1", "outcome": "rolled_back", "reason": "it traps" }),
+                "  a/1          rolled back: it traps\n",
+            ),
+            (
+                json!({ "event": "everywhere", "members": 2 }),
+                "every host of the group runs it: 2\n",
+            ),
+            (
+                json!({ "event": "stopped", "reason": "a/1: it traps" }),
+                "stopped: a/1: it traps\n",
             ),
             (
                 json!({ "event": "kept", "batches": 100 }),

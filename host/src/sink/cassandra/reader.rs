@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::cluster::metadata::{ColumnType, NativeType};
@@ -119,6 +120,12 @@ impl Reader {
     pub fn run(&self, statement: &str, parameters: &[Parameter]) -> Result<(), Error> {
         let asked = Box::pin(self.asked(statement, parameters));
         self.runtime.block_on(asked).map(drop)
+    }
+
+    /// Lets time pass. A session that nobody drives loses its connections.
+    pub fn rest(&self, time: Duration) {
+        self.runtime
+            .block_on(async { tokio::time::sleep(time).await });
     }
 
     fn refused(&self, reason: String) -> Error {

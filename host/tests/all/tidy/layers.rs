@@ -49,11 +49,12 @@ const MODULES: &[(&str, &[&str])] = &[
         "archive", "code", "failpoint", "lookup", "message", "pipeline", "plugin", "recent", "row", "samples", "sink",
         "version", "worker",
     ]),
+    ("group", &["archive", "code", "sink", "swap", "worker"]),
     ("telemetry", &["message", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "swap", "produce"]),
-    ("admin", &["swap", "telemetry", "worker"]),
+    ("admin", &["group", "swap", "telemetry", "worker"]),
     ("cli", &[
-        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "produce", "query",
+        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "group", "produce", "query",
         "recent", "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
