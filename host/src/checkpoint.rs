@@ -44,7 +44,10 @@ pub trait Checkpoint {
 
     /// Goes back to these offsets, in a generation whose rows beat those before. The one exception to
     /// never moving backwards: what was recorded is made again.
-    fn rewind(&mut self, _to: &BTreeMap<i32, i64>, _generation: u32) {}
+    ///
+    /// `late` is where the code that recorded so far began with each partition, also with those that are
+    /// nobody's at the moment: who gets one later, while its commit still names that code, begins there.
+    fn rewind(&mut self, _to: &BTreeMap<i32, i64>, _generation: u32, _late: &BTreeMap<i32, i64>) {}
 }
 
 /// Why progress could not be kept.

@@ -65,8 +65,8 @@ impl Checkpoint for Kafka {
         self.committer.trade(code, generation);
     }
 
-    fn rewind(&mut self, to: &BTreeMap<i32, i64>, generation: u32) {
-        self.committer.rewind(to, generation);
+    fn rewind(&mut self, to: &BTreeMap<i32, i64>, generation: u32, late: &BTreeMap<i32, i64>) {
+        self.committer.rewind(to, generation, late);
     }
 }
 

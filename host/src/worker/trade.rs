@@ -210,7 +210,7 @@ impl Worker {
         self.entering = None;
         self.clock.enter(generation);
         self.rooms.source.rewind(&to)?;
-        self.rooms.checkpoint.rewind(&to, generation);
+        self.rooms.checkpoint.rewind(&to, generation, &back.from);
         self.positions.clone_from(&to);
         // Still under its own name: whoever goes on from here makes its rows again.
         if !self.commit_surely()? {

@@ -133,10 +133,11 @@ impl Committer {
         }
     }
 
-    /// Goes back to these offsets, in this generation.
-    pub fn rewind(&self, to: &BTreeMap<i32, i64>, generation: u32) {
+    /// Goes back to these offsets, in this generation; and to those of `late` in partitions that come
+    /// later, while their commits name the code that ours name now.
+    pub fn rewind(&self, to: &BTreeMap<i32, i64>, generation: u32, late: &BTreeMap<i32, i64>) {
         if let Some(consumer) = self.consumer.upgrade() {
-            consumer.context().state().rewind(to, generation);
+            consumer.context().state().rewind(to, generation, late);
         }
     }
 

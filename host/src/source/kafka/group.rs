@@ -57,6 +57,8 @@ pub(super) struct State {
     pub(super) is_connected: bool,
     /// What the broker has acknowledged and nobody has asked for yet: the last of each partition.
     pub(super) acknowledged: BTreeMap<i32, Place>,
+    /// Code that was taken back, and where it began with each partition: nobody may have owned one then.
+    undone: Option<(Arc<Code>, BTreeMap<i32, i64>)>,
     /// Where we began with a partition, if it was in a generation that was new for it.
     pub(super) begun: BTreeMap<i32, Place>,
     in_flight: Option<InFlight>,
@@ -112,6 +114,15 @@ impl State {
             .collect()
     }
 
+    /// Where a partition is to be read from whose commit names an offset and code: further back, if that
+    /// code was taken back while nobody had the partition.
+    pub(super) fn start(&self, partition: i32, offset: i64, code: &Code) -> i64 {
+        let undone = self.undone.as_ref();
+        let undone = undone.filter(|(undone, _)| **undone == *code && *self.code != *code);
+        let from = undone.and_then(|(_, from)| from.get(&partition));
+        from.map_or(offset, |from| offset.min(*from))
+    }
+
     /// Begins a generation with other code.
     pub(super) fn trade(&mut self, code: &Arc<Code>, generation: u32) {
         self.code = code.clone();
@@ -131,8 +142,14 @@ impl State {
         self.generation = generation;
     }
 
-    /// Goes back to these offsets, in a later generation.
-    pub(super) fn rewind(&mut self, to: &BTreeMap<i32, i64>, generation: u32) {
+    /// Goes back to these offsets, in a later generation; and later to those of `late`.
+    pub(super) fn rewind(
+        &mut self,
+        to: &BTreeMap<i32, i64>,
+        generation: u32,
+        late: &BTreeMap<i32, i64>,
+    ) {
+        self.undone = Some((self.code.clone(), late.clone()));
         for (partition, &offset) in to {
             if let Some(progress) = self.owned.get_mut(partition) {
                 let past = progress.past.clone().in_new_epoch(progress.written);

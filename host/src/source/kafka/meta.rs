@@ -87,17 +87,21 @@ impl Past {
         }
     }
 
+    /// Taken back from an offset while nobody had the partition. How late the rows are that were taken
+    /// back is not known then, but for those that were committed: what follows is later than now.
+    pub(super) fn undone(self, next: i64) -> Self {
+        let past = self.in_new_epoch(next);
+        Self {
+            write_time: past.write_time.max(Some(now())),
+            ..past
+        }
+    }
+
     /// In a new epoch, which is later than all rows before it, up to that of an offset.
     pub(super) fn in_new_epoch(self, next: i64) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_micros());
         let before = self.epoch.map_or(0, |epoch| epoch.saturating_add(next));
         Self {
-            epoch: Some(
-                i64::try_from(now)
-                    .unwrap_or(0)
-                    .max(before.saturating_add(1)),
-            ),
+            epoch: Some(now().max(before.saturating_add(1))),
             ..self
         }
     }
@@ -107,6 +111,12 @@ impl Past {
         let both = self.topic.as_deref().zip(topic);
         both.is_some_and(|(its, topic)| its != topic)
     }
+}
+
+/// The present, in microseconds since 1970.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(0))
 }
 
 #[derive(Deserialize)]

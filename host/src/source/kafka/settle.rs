@@ -161,6 +161,15 @@ fn go_on(
             Ok(past) => {
                 let is_same = past.generation == fresh.generation
                     && meta::whose(&past, &fresh.code) == Whose::Ours;
+                let state = consumer.context().state();
+                let start = state.start(partition, offset, &past.code);
+                drop(state);
+                let past = if start < offset {
+                    past.undone(offset)
+                } else {
+                    past
+                };
+                let offset = start;
                 let past = Past {
                     topic: fresh.topic.clone(),
                     code: fresh.code.clone(),
