@@ -270,7 +270,39 @@ fn commit<C: ConsumerContext>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::source::kafka::group::State;
+
+    #[test]
+    fn who_gets_a_partition_late_goes_back_for_the_version_that_was_taken_back() {
+        let code = |plugin: &str| {
+            Arc::new(Code {
+                plugin: plugin.to_owned(),
+                ..Code::default()
+            })
+        };
+        let mut state = State::default();
+        state.code = code("bad");
+        state.rewind(&BTreeMap::new(), 5, &[(0, 30), (1, 7)].into());
+        // As long as it runs, it makes its rows again itself.
+        assert_eq!(state.start(0, 50, &code("bad")), 50);
+        state.trade(&code("before"), 6);
+        for (partition, offset, named, expected) in [
+            (0, 50, "bad", 30),
+            (0, 20, "bad", 20),
+            (1, 50, "bad", 7),
+            // It never had that one.
+            (2, 50, "bad", 50),
+            // Somebody else has gone back in it already.
+            (0, 50, "before", 50),
+            (0, 50, "other", 50),
+        ] {
+            let start = state.start(partition, offset, &code(named));
+            assert_eq!(start, expected, "{partition}, {offset}, {named}");
+        }
+    }
 
     #[test]
     fn a_pipeline_has_the_greatest_generation_of_its_commits() {
