@@ -170,6 +170,8 @@ impl World {
     /// The letters that are kept, each position once: a replay may keep them again.
     fn letters(&self) -> BTreeMap<(i32, i64), String> {
         let text = fs::read_to_string(self.path("out/dead-letters.jsonl")).unwrap_or_default();
+        // The last line may be on its way.
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
         let letter = |line: &str| {
             let line: serde_json::Value = serde_json::from_str(line).expect("a letter is JSON");
             let number = |name: &str| line[name].as_i64().expect("it has a position");
@@ -177,7 +179,7 @@ impl World {
             let code = line["code"].as_str().expect("it has a code");
             ((partition, number("offset")), code.to_owned())
         };
-        text.lines().map(letter).collect()
+        whole.lines().map(letter).collect()
     }
 
     fn database(&self) -> Option<rusqlite::Connection> {
