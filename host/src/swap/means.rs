@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::policy::Policy;
-use super::prove::Fixtures;
-use super::prove::{self, Context, Proven};
+use super::prove::{self, Context, Fixtures, Proven};
 use super::{Pending, Refusal, What};
 use crate::archive::{self, Archive, End, Generation, Outcome, Part};
 use crate::code::Code;
@@ -64,7 +63,7 @@ pub type ReadLookup = dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, R
 pub struct Ran {
     /// It.
     pub version: Version,
-    /// The keys of its tables; none, of the version that a process began with: nothing of it is undone.
+    /// The keys of its tables; none, of a version that was not proved, until they are needed.
     pub keys: Vec<Key>,
     /// What it was loaded from: its plugin, then its lookups in their order.
     pub parts: Vec<Part>,
@@ -202,7 +201,7 @@ impl Means {
         if let Some(archive) = &self.archive
             && let Err(error) = archive.finish(generation, end)
         {
-            // It is told to people only.
+            // The commits say what runs. Who asks later finds the trade as it began.
             tracing::warn!(%error, generation, "what became of a trade is not in the history");
         }
     }
