@@ -1,6 +1,7 @@
 //! The command line. One file a verb; each assembles rooms and has no logic of its own.
 
 pub mod ask;
+pub mod build;
 pub mod check;
 pub mod config;
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod dlq;
 pub mod exit;
 pub mod explain;
 pub mod inspect;
+pub mod new;
 pub mod pause;
 pub mod produce;
 pub mod query;
@@ -73,6 +75,10 @@ enum Verb {
     Schema(schema::Args),
     /// Show what a pipeline's configuration comes to, and what it may say
     Config(config::Args),
+    /// Begin a plugin: a folder that builds, with samples and a test
+    New(new::Args),
+    /// Make a plugin from its sources, ready to run
+    Build(build::Args),
     /// Show what a plugin is and what it may do
     Inspect(inspect::Args),
     /// Try a pipeline's samples, and compare what comes out with its golden rows
@@ -113,6 +119,8 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Resume(args)), _) => pause::resume(&args),
         (Some(Verb::Schema(args)), _) => schema::run(args),
         (Some(Verb::Config(args)), _) => config::run(args),
+        (Some(Verb::New(args)), _) => new::run(&args),
+        (Some(Verb::Build(args)), _) => build::run(&args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
         (Some(Verb::Test(args)), _) => test::run(&args),
         (Some(Verb::Check(args)), _) => check::run(&args),

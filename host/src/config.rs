@@ -20,7 +20,8 @@ use std::path::PathBuf;
 
 pub use document::{Document, Flag};
 pub use file::{
-    AdminSection, BatchSection, CassandraSection, DeadLetters, File, LookupSection, Verdict,
+    AdminSection, BatchSection, BuildSection, CassandraSection, DeadLetters, File, LookupSection,
+    Verdict,
 };
 pub use find::{Found, Text, find, list_bytes, lookup_bytes};
 pub use schema::text as schema;

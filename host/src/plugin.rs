@@ -55,9 +55,10 @@ use shape::Shape;
 pub use calls::Calls;
 pub use card::Card;
 pub use description::{Description, Field};
-pub use embedded::sections;
+pub use embedded::{sections, with_sections};
 pub use error::Error;
 pub use limits::Limits;
+pub use wrap::component;
 
 // Lists of integers are read where they lie in the guest's memory, which is little-endian.
 const _: () = assert!(cfg!(target_endian = "little"));

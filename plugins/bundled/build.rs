@@ -1,4 +1,5 @@
-//! Finds the pipelines, builds their plugins for WebAssembly and writes down where all of it is.
+//! Finds the pipelines, builds their plugins for WebAssembly and writes down where all of it is; so too for
+//! what a new plugin begins with, in each language.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -32,7 +33,15 @@ fn bundle() -> Result<(), Box<dyn Error>> {
         .ancestors()
         .nth(2)
         .ok_or("this crate is not where it belongs, in plugins/bundled")?;
-    for input in ["plugins", "wit", "cql", "data", "Cargo.toml", "Cargo.lock"] {
+    for input in [
+        "plugins",
+        "languages",
+        "wit",
+        "cql",
+        "data",
+        "Cargo.toml",
+        "Cargo.lock",
+    ] {
         // Relative, so that another clone that shares the target directory is not taken for this one.
         println!("cargo::rerun-if-changed=../../{input}");
     }
@@ -46,7 +55,77 @@ fn bundle() -> Result<(), Box<dyn Error>> {
     }
     text += "];\n";
     fs::write(out.join("pipelines.rs"), text)?;
+    fs::write(
+        out.join("languages.rs"),
+        languages(&root.join("languages"), &out)?,
+    )?;
     Ok(())
+}
+
+/// What a new plugin begins with, as constants: a folder with a `scaffold` is a language.
+fn languages(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let folder = entry?.path();
+        if folder.join("scaffold").is_dir() {
+            names.push(name(&folder)?.to_owned());
+        }
+    }
+    names.sort();
+    let mut text =
+        String::from("/// All of them, by name.\npub const LANGUAGES: &[Language] = &[\n");
+    for language in &names {
+        let files = embedded(language, &root.join(language).join("scaffold"), out)?;
+        writeln!(
+            text,
+            "    Language {{ name: {language:?}, files: {files} }},"
+        )?;
+    }
+    text += "];\n";
+    for (constant, about, folder) in [
+        ("PLUGIN", "What every new plugin has", "scaffold"),
+        ("PIPELINE", "What else a pipeline has", "pipeline"),
+    ] {
+        let files = embedded(folder, &root.join(folder), out)?;
+        writeln!(
+            text,
+            "/// {about}.\npub const {constant}: &[File] = {files};"
+        )?;
+    }
+    Ok(text)
+}
+
+/// The files of a folder and of those in it, links followed, as a constant: their paths and texts.
+fn embedded(prefix: &str, folder: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next)? {
+            let path = entry?.path();
+            if !path.is_dir() {
+                files.push(path);
+            } else if !is_built(&path) {
+                folders.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut text = String::from("&[\n");
+    for file in files {
+        let path = file.strip_prefix(folder)?.to_str();
+        let path = path.ok_or_else(|| format!("{}: no text", file.display()))?;
+        let copy = copied(
+            &file,
+            &out.join(format!("{prefix}.{}", path.replace('/', "."))),
+        )?;
+        writeln!(text, "        ({path:?}, include_str!({copy:?})),")?;
+    }
+    Ok(text + "    ]")
+}
+
+/// Whether a folder of a scaffold holds what a build makes, or what a package client fetches.
+fn is_built(folder: &Path) -> bool {
+    let names = ["target", "build", "node_modules", ".venv", "__pycache__"];
+    names.iter().any(|name| folder.ends_with(name))
 }
 
 /// The folders with a pipeline in them, by name.

@@ -26,9 +26,9 @@ pub struct Args {
 }
 
 /// A pipeline's messages, in its folder: each line is a message's value.
-const SAMPLES: &str = "samples.jsonl";
+pub(super) const SAMPLES: &str = "samples.jsonl";
 /// What becomes of them.
-const GOLDEN: &str = "golden.txt";
+pub(super) const GOLDEN: &str = "golden.txt";
 /// How many lines around a difference are shown.
 const CONTEXT: usize = 3;
 

@@ -62,6 +62,8 @@ pub struct File {
     /// How much another version may differ where nobody is asked.
     #[serde(default)]
     pub swap: SwapSection,
+    /// How the plugin is made from its sources.
+    pub build: Option<BuildSection>,
     /// What `host produce` makes.
     pub produce: Option<produce::Description>,
     /// What `host demo` shows in the end.
@@ -291,6 +293,21 @@ pub enum DeadLetters {
     On,
     /// Nowhere: rejected messages count as left out.
     Off,
+}
+
+/// `[build]`: how `host build` makes the plugin.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildSection {
+    /// What is run in this file's folder, one after another and without a shell; `NAME=VALUE` before a
+    /// command sets a variable for it.
+    pub commands: Vec<String>,
+    /// What they make, from this file's folder: a core module, `.wat` text or a component.
+    #[schemars(extend("x-reads" = "path"))]
+    pub output: PathBuf,
+    /// A command that succeeds where something needed is there, and how to get that where it does not.
+    #[serde(default)]
+    pub needs: BTreeMap<String, String>,
 }
 
 /// `[demo]`

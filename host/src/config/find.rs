@@ -180,7 +180,7 @@ impl Found {
                 return Err(Error::NoModule {
                     path: path.clone(),
                     config: config.clone(),
-                    way_out: way_to_build(config),
+                    way_out: way_to_build(config, self.file.build.is_some()),
                 });
             }
             Module::File(path) | Module::Configured { path, .. } => path,
@@ -221,7 +221,14 @@ impl Found {
 }
 
 /// A line that says how a plugin is built whose sources lie beside its configuration.
-fn way_to_build(config: &Path) -> String {
+fn way_to_build(config: &Path, is_told: bool) -> String {
+    if is_told {
+        return format!(
+            "\n  `{} build {}` makes it",
+            super::invocation(),
+            config.display()
+        );
+    }
     let manifest = beside(config, "Cargo.toml");
     if !manifest.is_file() {
         return String::new();

@@ -1,5 +1,6 @@
 //! What an author puts into a plugin's file beside its code.
 
+use wasm_encoder::{ComponentSection as _, CustomSection};
 use wasmparser::{Parser, Payload};
 
 /// The custom sections whose names begin so: the rest of their names, and what is in them. Of text, and of
@@ -14,4 +15,39 @@ pub fn sections<'a>(bytes: &'a [u8], prefix: &str) -> Vec<(String, &'a [u8])> {
         Some((rest.to_owned(), section.data()))
     });
     sections.collect()
+}
+
+/// A component with custom sections behind all that is in it: each a name and what is in it.
+pub fn with_sections(component: &[u8], sections: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    for (name, inside) in sections {
+        let section = CustomSection {
+            name: name.into(),
+            data: inside.into(),
+        };
+        section.append_to_component(&mut bytes);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_is_found_again_and_the_last_goes_for_all() {
+        let component = wat::parse_str("(component (core module (@custom \"a:one\" \"inner\")))");
+        let component = component.unwrap();
+        let put = [("a:one", "outer"), ("a:two", ""), ("b:one", "other")];
+        let put = put.map(|(name, inside)| (name.to_owned(), inside.into()));
+        let with = with_sections(&component, &put);
+        wasmparser::validate(&with).unwrap();
+        let found = sections(&with, "a:");
+        let found: Vec<_> = found
+            .iter()
+            .map(|(name, inside)| (&**name, *inside))
+            .collect();
+        let expected: [(&str, &[u8]); 3] = [("one", b"inner"), ("one", b"outer"), ("two", b"")];
+        assert_eq!(found, expected);
+    }
 }

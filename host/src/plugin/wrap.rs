@@ -17,12 +17,11 @@ const ADAPTER: &str = include_str!("adapter.wat");
 const ADAPTER_WORLD: &str = include_str!("adapter.wit");
 const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
-/// The component of a file's bytes.
-pub(super) fn component<'a>(
-    name: &str,
-    bytes: &'a [u8],
-    limits: &Limits,
-) -> Result<Cow<'a, [u8]>, Error> {
+/// The component of the bytes of a file: a component, a core module, or, if its name ends in `.wat`, text.
+///
+/// # Errors
+/// If they are none of these, too large, or lack what a plugin must have.
+pub fn component<'a>(name: &str, bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Error> {
     if bytes.len() > limits.component_max {
         let (size, max) = (bytes.len(), limits.component_max);
         return Err(Error::Limit {

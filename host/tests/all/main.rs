@@ -28,6 +28,7 @@ mod produce;
 mod prove;
 mod queries;
 mod samples;
+mod scaffold;
 #[cfg(feature = "secure-servers")]
 mod secure;
 mod settings;

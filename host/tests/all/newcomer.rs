@@ -12,13 +12,14 @@ use crate::support::host;
 const STEPS_MAX: usize = 8;
 
 /// What a copy of the project needs.
-const COPIED: [&str; 8] = [
+const COPIED: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "cql",
     "data",
     "host",
+    "languages",
     "plugins",
     "wit",
 ];

@@ -26,6 +26,21 @@ pub struct Pipeline {
 
 include!(concat!(env!("OUT_DIR"), "/pipelines.rs"));
 
+/// A file of a new plugin's folder: its path in there, and its text, in which `my-plugin` stands for the
+/// plugin's name, and `my_plugin` for that as an identifier.
+pub type File = (&'static str, &'static str);
+
+/// What a new plugin begins with in one language: the `scaffold` in its folder of `languages/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Language {
+    /// Its name: that of its folder.
+    pub name: &'static str,
+    /// The author's files, how they are built, and the SDK.
+    pub files: &'static [File],
+}
+
+include!(concat!(env!("OUT_DIR"), "/languages.rs"));
+
 /// The pipeline of a name.
 pub fn pipeline(name: &str) -> Option<&'static Pipeline> {
     PIPELINES.iter().find(|pipeline| pipeline.name == name)
@@ -34,6 +49,21 @@ pub fn pipeline(name: &str) -> Option<&'static Pipeline> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_language_says_how_its_plugins_are_built() {
+        assert!(!LANGUAGES.is_empty());
+        for language in LANGUAGES {
+            let build = language
+                .files
+                .iter()
+                .find(|(path, _)| *path == "build.toml");
+            let (_, text) = build.unwrap_or_else(|| panic!("{}", language.name));
+            assert!(text.contains("[build]"), "{}", language.name);
+            let own = |(path, _): &&File| PLUGIN.iter().any(|(other, _)| other == path);
+            assert_eq!(language.files.iter().find(own), None, "{}", language.name);
+        }
+    }
 
     #[test]
     fn every_pipeline_is_whole() {

@@ -8,7 +8,7 @@ use crate::{Batch, Outcome as Out, Plugin};
 /// The bindings, as `wit-bindgen` makes them.
 pub mod wit {
     wit_bindgen::generate!({
-        path: "../../wit/plugin.wit",
+        path: "wit/plugin.wit",
         world: "plugin",
         pub_export_macro: true,
         export_macro_name: "export_component",

@@ -1,0 +1,152 @@
+//! The verb `build`: from a plugin's sources to a component that is ready to run.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use indicatif::ProgressBar;
+
+use super::run::assemble::plugin_config;
+use super::test::{GOLDEN, SAMPLES};
+use crate::config::{self, BuildSection, Found};
+use crate::plugin::{self, Plugin};
+
+/// What `build` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The plugin's folder, in which a pipeline.toml says how it is built
+    #[arg(default_value = ".")]
+    folder: String,
+}
+
+/// A larger CSV does not travel in the plugin's file.
+const LOOKUP_BYTES_MAX: usize = 1 << 20;
+/// How often the sign that something is being done turns.
+const TURN: Duration = Duration::from_millis(120);
+
+/// Runs the language's own tools, makes a component of what comes of them, and compiles it ahead of its
+/// first run.
+///
+/// # Errors
+/// If a tool is missing, with how to get it; if a command fails; or if what it makes is no plugin.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let found = config::find(&args.folder, None, &[], super::run::assemble::own_name)?;
+    let (Some(folder), Some(path)) = (&found.folder, found.plugin_path()) else {
+        bail!(
+            "`{}` is carried by the binary: give the folder of its sources, ./{0}",
+            args.folder
+        );
+    };
+    let section = found.file.build.as_ref().with_context(|| {
+        format!(
+            "{} does not say how the plugin is built:\n  [build]\n  commands = [\"...\"]   # run in its \
+             folder\n  output = \"FILE\"        # what they make",
+            found.config
+        )
+    })?;
+    // An empty path is the folder that the user is in.
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    needs(section, folder)?;
+    // Not every compiler makes the folder that it writes into.
+    if let Some(made) = folder.join(&section.output).parent() {
+        fs::create_dir_all(made).with_context(|| made.display().to_string())?;
+    }
+    for line in &section.commands {
+        super::show(&format!("$ {line}\n"))?;
+        let status = command(line, folder)?.status();
+        let status = status.with_context(|| format!("`{line}` cannot be run"))?;
+        ensure!(status.success(), "`{line}` has failed: {status}");
+    }
+    let bytes = component(&found, section, folder)?;
+    write_whole(path, &bytes).with_context(|| path.display().to_string())?;
+    let config = plugin_config(&found)?;
+    let waits = ProgressBar::new_spinner().with_message("compiles it ahead of its first run");
+    waits.enable_steady_tick(TURN);
+    let plugin = Plugin::load(&path.to_string_lossy(), &bytes, &config);
+    waits.finish_and_clear();
+    let plugin = plugin.with_context(|| path.display().to_string())?;
+    super::show(&format!("{}\n{}", path.display(), plugin.card()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sees whether the tools are there.
+fn needs(section: &BuildSection, folder: &Path) -> anyhow::Result<()> {
+    let mut missing = String::new();
+    for (line, way) in &section.needs {
+        let mut command = command(line, folder)?;
+        let said = match command.stdin(Stdio::null()).output() {
+            Ok(output) if output.status.success() => continue,
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => "there is no such program".into(),
+            Err(error) => error.to_string(),
+        };
+        let said = said.lines().rfind(|line| !line.trim().is_empty());
+        let said = said.unwrap_or("it fails without a word");
+        missing += &format!("\n  `{line}` does not work here: {said}\n    get it by: {way}");
+    }
+    ensure!(
+        missing.is_empty(),
+        "what it is built with is missing{missing}"
+    );
+    Ok(())
+}
+
+/// A line of `[build]` as a command: words as a shell has them, variables before them.
+fn command(line: &str, folder: &Path) -> Result<Command, config::Error> {
+    let wrong = |reason: &str| config::Error::Setting(format!("`{line}` in [build]: {reason}"));
+    let words = shell_words::split(line).map_err(|error| wrong(&error.to_string()))?;
+    let variables = words.iter().map_while(|word| word.split_once('='));
+    let variables: Vec<_> = variables.collect();
+    let mut rest = words[variables.len()..].iter();
+    let program = rest
+        .next()
+        .ok_or_else(|| wrong("there is no command in it"))?;
+    let mut command = Command::new(program);
+    command.args(rest).envs(variables).current_dir(folder);
+    Ok(command)
+}
+
+/// What the commands have made, as a component, with the samples that belong to it.
+fn component(found: &Found, section: &BuildSection, folder: &Path) -> anyhow::Result<Vec<u8>> {
+    let output = folder.join(&section.output);
+    let shown = output.display().to_string();
+    let bytes = fs::read(&output).with_context(|| {
+        format!(
+            "{shown}, to which `output` in [build] of {} leads",
+            found.config
+        )
+    })?;
+    let limits = plugin_config(found)?.limits;
+    let component = plugin::component(&shown, &bytes, &limits).context(shown)?;
+    let (Ok(samples), Ok(golden)) = (
+        fs::read(folder.join(SAMPLES)),
+        fs::read(folder.join(GOLDEN)),
+    ) else {
+        return Ok(component.into_owned());
+    };
+    let mut sections = vec![
+        ("sluice:samples".to_owned(), samples),
+        ("sluice:golden".to_owned(), golden),
+    ];
+    for name in found.file.lookups.keys() {
+        let (_, csv) = config::lookup_bytes(found, name)?;
+        if csv.len() <= LOOKUP_BYTES_MAX {
+            sections.push((format!("sluice:lookup:{name}"), csv));
+        }
+    }
+    Ok(plugin::with_sections(&component, &sections))
+}
+
+/// Puts a file in its place at once: a host that watches it never sees half of it.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&part, bytes)?;
+    fs::rename(&part, path)
+}

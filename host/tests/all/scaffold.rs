@@ -1,0 +1,281 @@
+//! `host new` and `host build`: from nothing to a plugin that runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use crate::support::host;
+
+/// Runs the host in a folder; whether it succeeded, and all that it said.
+fn run(folder: &Path, arguments: &str) -> (bool, String) {
+    let mut host = host();
+    host.current_dir(folder).args(arguments.split(' '));
+    // Of the build that runs this test, nothing is meant for the plugin's own.
+    for name in ["CARGO_TARGET_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+        host.env_remove(name);
+    }
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = host.stdin(Stdio::null()).output().unwrap();
+    let said = [stdout, stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    (status.success(), said.concat())
+}
+
+#[track_caller]
+fn succeeds(folder: &Path, arguments: &str) -> String {
+    let (is_good, said) = run(folder, arguments);
+    assert!(is_good, "host {arguments}: {said}");
+    assert!(!said.contains("panicked"), "host {arguments}: {said}");
+    said
+}
+
+#[track_caller]
+fn fails(folder: &Path, arguments: &str, words: &[&str]) {
+    let (is_good, said) = run(folder, arguments);
+    assert!(!is_good, "host {arguments}: {said}");
+    assert!(!said.contains("panicked"), "host {arguments}: {said}");
+    for word in words {
+        assert!(
+            said.contains(word),
+            "host {arguments} does not say {word:?}: {said}"
+        );
+    }
+}
+
+/// All files below a folder: their paths in it, and their texts.
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_path_buf()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_path_buf();
+                found.insert(name, fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_language_has_a_plugin_to_begin_with() {
+    let folder = tempfile::tempdir().unwrap();
+    for language in sluice_bundled::LANGUAGES {
+        for (kind, more) in [("a", ""), ("b", " --pipeline")] {
+            let name = format!("{}-{kind}9", language.name);
+            let said = succeeds(
+                folder.path(),
+                &format!("new {name} --lang {}{more}", language.name),
+            );
+            assert!(said.contains(&format!("build {name}")), "{said}");
+            assert_eq!(
+                said.contains(&format!("demo {name}")),
+                !more.is_empty(),
+                "{said}"
+            );
+            let files = files(&folder.path().join(&name));
+            for (path, text) in &files {
+                for text in [&*path.to_string_lossy(), text] {
+                    for placeholder in ["my-plugin", "my_plugin"] {
+                        assert!(!text.contains(placeholder), "{name}/{}", path.display());
+                    }
+                }
+            }
+            let has = |path: &str| files.contains_key(Path::new(path));
+            assert!(has("samples.jsonl") && has("golden.txt"), "{name}");
+            assert!(!has("build.toml") && !has("produce.toml"), "{name}");
+            assert_eq!(has("queries.cql"), !more.is_empty(), "{name}");
+            let config = succeeds(folder.path(), &format!("config show {name}"));
+            assert!(config.contains("build.output"), "{config}");
+            assert_eq!(
+                config.contains("produce.people"),
+                !more.is_empty(),
+                "{config}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_a_new_plugin_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("taken")).unwrap();
+    for (arguments, words) in [
+        ("new taken --lang rust", &["taken", "there already"][..]),
+        ("new Upper --lang rust", &["`Upper`", "lower-case"]),
+        ("new 9lives --lang rust", &["`9lives`"]),
+        ("new a_b --lang rust", &["`a_b`"]),
+        ("new .. --lang rust", &["lower-case"]),
+        ("new spotify --lang rust", &["`spotify`", "carries"]),
+        (
+            "new none/nowhere --lang rust",
+            &["none/nowhere", "No such file"],
+        ),
+        ("new fine --lang cobol", &["cobol", "rust"]),
+        ("new fine", &["--lang"]),
+    ] {
+        fails(folder.path(), arguments, words);
+    }
+    assert_eq!(files(folder.path()), BTreeMap::new());
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "only what was there"
+    );
+}
+
+/// A new plugin, built, tried on its samples, and run on 10,000 messages.
+#[test]
+fn a_new_plugin_works_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    succeeds(folder.path(), "new readings --lang rust --pipeline");
+    // Its dependencies are built once for all runs of this test.
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scaffold");
+    fs::create_dir_all(&built).unwrap();
+    std::os::unix::fs::symlink(built, folder.path().join("readings/target")).unwrap();
+    let said = succeeds(folder.path(), "build readings");
+    for word in [
+        "$ cargo build",
+        "readings/readings.wasm",
+        "readings 0.1.0",
+        "compiled ",
+    ] {
+        assert!(said.contains(word), "{word} is missing: {said}");
+    }
+    succeeds(folder.path(), "test readings");
+    let said = succeeds(folder.path(), "inspect readings");
+    assert!(said.contains("compiled from the cache"), "{said}");
+    let said = succeeds(folder.path(), "demo readings --count 10000");
+    assert!(
+        said.contains("written 10,000") || said.contains("in 10,000"),
+        "{said}"
+    );
+}
+
+/// What the scaffold's copy of the SDK is built with is what the SDK is built with.
+#[test]
+fn the_sdk_of_a_scaffold_is_the_sdk() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let manifest = |path: &str| -> toml::Table {
+        let text = fs::read_to_string(root.join(path)).unwrap();
+        text.parse().unwrap()
+    };
+    let own = manifest("languages/rust/scaffold/sluice-plugin/Cargo.toml");
+    let sdk = manifest("plugins/sdk/Cargo.toml");
+    assert_eq!(own["dependencies"], sdk["dependencies"]);
+    assert_eq!(own["package"]["name"], sdk["package"]["name"]);
+}
+
+/// A plugin as text, so that it needs no tools.
+fn names() -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/writing-a-plugin.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, text) = page.split_once("```wat\n").unwrap();
+    text.split("\n```").next().unwrap().to_owned()
+}
+
+const CONFIG: &str = "name = \"names\"\ntopic = \"names\"\n[plugin]\npath = \"names.wasm\"\n\
+                      [cassandra]\nkeyspace = \"names\"\n";
+
+/// A folder with such a plugin, and a section that says how it is built.
+fn sources(build: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = "CREATE TABLE names.names (name text PRIMARY KEY);\n";
+    for (name, text) in [
+        ("names.wat", &*names()),
+        ("pipeline.toml", &*format!("{CONFIG}{build}")),
+        ("schema.cql", schema),
+        ("samples.jsonl", "{\"name\": \"Ada\"}\n"),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn any_commands_build_a_plugin() {
+    for build in [
+        "commands = []\noutput = \"names.wat\"",
+        "commands = [\"cp names.wat 'made/the names.wat'\"]\noutput = \"made/the names.wat\"",
+        "commands = [\"FROM=names.wat TO=2.wat sh -c 'cp $FROM $TO'\"]\noutput = \"2.wat\"\n\
+         [build.needs]\n\"sh -c true\" = \"a shell\"",
+    ] {
+        let folder = sources(&format!("[build]\n{build}\n"));
+        let said = succeeds(folder.path(), "build");
+        assert!(said.contains("names.wasm\nnames 1.0.0"), "{said}");
+        succeeds(folder.path(), "test . --update");
+        let alone = fs::read(folder.path().join("names.wasm")).unwrap();
+        assert_eq!(host::plugin::sections(&alone, "sluice:"), []);
+        // Now that there are golden rows, they travel with it.
+        succeeds(folder.path(), "build pipeline.toml");
+        let whole = fs::read(folder.path().join("names.wasm")).unwrap();
+        let sections = host::plugin::sections(&whole, "sluice:");
+        let names: Vec<_> = sections.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["samples", "golden"]);
+        assert_eq!(sections[0].1, b"{\"name\": \"Ada\"}\n");
+        succeeds(folder.path(), "test .");
+    }
+}
+
+#[test]
+fn what_cannot_be_built_says_why_and_what_to_do() {
+    for (build, words) in [
+        ("", &["pipeline.toml", "[build]", "commands ="][..]),
+        (
+            "[build]\ncommands = [\"false\"]\noutput = \"a\"",
+            &["$ false", "`false` has failed"],
+        ),
+        (
+            "[build]\ncommands = [\"no-such-tool -o a\"]\noutput = \"a\"",
+            &["`no-such-tool -o a` cannot be run", "No such file"],
+        ),
+        (
+            "[build]\ncommands = [\"A=1\"]\noutput = \"a\"",
+            &["`A=1`", "no command"],
+        ),
+        (
+            "[build]\ncommands = [\"'torn\"]\noutput = \"a\"",
+            &["`'torn`", "[build]"],
+        ),
+        (
+            "[build]\ncommands = []\noutput = \"a.wasm\"",
+            &["a.wasm", "`output`", "pipeline.toml"],
+        ),
+        (
+            "[build]\ncommands = []\noutput = \"schema.cql\"",
+            &["schema.cql", "WebAssembly"],
+        ),
+        ("[build]\ncommands = []", &["output"]),
+        (
+            "[build]\ncommands = [\"touch was-run\"]\noutput = \"a\"\n[build.needs]\n\
+             \"no-such-tool --version\" = \"apt install it\"\n\
+             \"sh -c 'echo too old >&2; false'\" = \"a newer one\"",
+            &[
+                "`no-such-tool --version`",
+                "no such program",
+                "apt install it",
+                "too old",
+                "a newer one",
+            ],
+        ),
+    ] {
+        let folder = sources(build);
+        fails(folder.path(), "build", words);
+        assert!(!folder.path().join("names.wasm").exists(), "{build}");
+        assert!(!folder.path().join("was-run").exists(), "{build}");
+    }
+    let folder = sources("[build]\ncommands = []\noutput = \"a.wasm\"");
+    fails(
+        folder.path(),
+        "test .",
+        &["names.wasm", "build ./pipeline.toml` makes it"],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    fails(folder.path(), "build spotify", &["carried", "./spotify"]);
+    fails(folder.path(), "build", &["pipeline.toml"]);
+}
