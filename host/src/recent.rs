@@ -10,11 +10,13 @@ use crate::message::Batch;
 use crate::row::Transformed;
 
 /// How much is kept, in bytes.
-const BYTES_MAX: usize = 8 << 20;
+const BYTES_MAX: usize = 4 << 20;
+/// How many batches are kept: each costs a candidate a call, however few its messages are.
+const BATCHES_MAX: usize = 1_000;
 /// What a message and a row take beside their bytes, and a batch beside its messages.
 const EACH: usize = 64;
 
-/// The last messages, newest last, at most so many bytes of them. Shared by all workers.
+/// The last messages, newest last, at most so many bytes and 1,000 batches of them. Shared by all workers.
 #[derive(Debug)]
 pub struct Recent {
     bytes_max: usize,
@@ -82,7 +84,7 @@ impl Recent {
         let mut kept = self.lock();
         kept.batches.push_back((shared, bytes));
         kept.bytes += bytes;
-        while kept.bytes > self.bytes_max
+        while (kept.bytes > self.bytes_max || kept.batches.len() > BATCHES_MAX)
             && let Some((oldest, bytes)) = kept.batches.pop_front()
         {
             kept.bytes -= bytes;
@@ -183,5 +185,16 @@ mod tests {
         check(&[&[64], &[64; 9]], &[&[0], &[1, 2]]);
         check(&[&[64; 9]], &[&[0, 1]]);
         check(&[&[64], &[64 * 10]], &[&[0]]);
+    }
+
+    #[test]
+    fn batches_of_one_message_are_bounded_by_their_number() {
+        let recent = Recent::default();
+        for offset in 0..=1_000 {
+            recent.keep(&done(offset, &[1]));
+        }
+        let kept = recent.batches();
+        let first = kept[0].batch().message(0).offset;
+        assert_eq!((kept.len(), first), (BATCHES_MAX, 1));
     }
 }
