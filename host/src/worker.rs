@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{self, Checkpoint, Commit};
-use crate::failpoint::has_bug;
+use crate::failpoint::{self, has_bug};
 use crate::message::Batch;
 use crate::plugin;
 use crate::recent::Recent;
@@ -233,12 +233,16 @@ impl Worker {
         };
         let calls = self.rooms.fitted.plugin.take_calls();
         let applied = started.elapsed();
+        let is_first = self.entering.is_some();
         if !self.entered()? {
             return Ok(Carried::Unfinished);
         }
         let Some(outcome) = self.write(&transformed)? else {
             return Ok(Carried::Unfinished);
         };
+        if is_first {
+            failpoint::reach("first-write");
+        }
         self.keep_keys(&transformed);
         if let Some(recent) = &self.config.recent {
             recent.keep(&transformed);

@@ -13,7 +13,7 @@ BUGS = {
     "bug-reuse-instance=return": poison.traps,
     "bug-retry-storm=return": stores.errors_forged,
     "bug-skip-one=1*return": kills.asked_to_stop,
-    "bug-swap-early=return": swaps.another_layout,
+    "bug-trade-unnamed=return": swaps.another_layout,
     "bug-no-rewind=return": swaps.bad_versions,
 }
 

@@ -143,8 +143,10 @@ impl Worker {
     fn enter(&mut self, generation: u32, began: Instant) {
         self.clock.enter(generation);
         self.control.met(generation);
-        let code = &self.rooms.fitted.code;
-        self.rooms.checkpoint.trade(code, generation);
+        if !failpoint::has_bug("bug-trade-unnamed") {
+            let code = &self.rooms.fitted.code;
+            self.rooms.checkpoint.trade(code, generation);
+        }
         self.entering = Some(Entering {
             generation,
             firsts: self.positions.clone(),
@@ -158,7 +160,7 @@ impl Worker {
             return Ok(true);
         };
         let began = Instant::now();
-        if !failpoint::has_bug("bug-swap-early") && !self.commit_surely()? {
+        if !self.commit_surely()? {
             return Ok(false);
         }
         self.reports.send(Report::Traded {
