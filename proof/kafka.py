@@ -17,6 +17,8 @@ UNKNOWN_TOPIC = 3
 NOT_YET = {UNKNOWN_TOPIC, 6}  # the topic was just made: no leader so far
 ALL_REPLICAS = -1
 GZIP = 1
+# After so many seconds a connection is made anew.
+IDLE_MAX = 300
 
 
 class Message(NamedTuple):
@@ -73,9 +75,14 @@ class Kafka:
     """A connection."""
 
     def __init__(self, address):
-        host, port = address.rsplit(":", 1)
+        self.address = address
+        self._connect()
+
+    def _connect(self):
+        host, port = self.address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), 30)
         self.socket.settimeout(60)
+        self.asked = time.monotonic()
 
     def _receive(self, size):
         parts = bytearray()
@@ -87,6 +94,11 @@ class Kafka:
         return bytes(parts)
 
     def _ask(self, api, version, body):
+        # A broker ends connections that are idle for ten minutes (`connections.max.idle.ms`).
+        if time.monotonic() - self.asked > IDLE_MAX:
+            self.socket.close()
+            self._connect()
+        self.asked = time.monotonic()
         header = struct.pack(">hhi", api, version, 1) + _text("sluice-proof")
         self.socket.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
         size = struct.unpack(">i", self._receive(4))[0]

@@ -158,22 +158,20 @@ class Swapping(World):
             if found[kind] <= 3:
                 examples.append(f"{kind}: {what!r:.400}")
 
-        others = {row.cells[0]: row for row in self._rows(OTHERS)}
-        meant, before, last = {}, collections.defaultdict(set), {}
+        # A long run has millions of them: of each only what is needed.
+        others = {row.cells[0]: (row.cells[1], row.times[0]) for row in self._rows(OTHERS)}
+        meant, last, count = {}, {}, 0
         firsts = self._history() if history else None
         letters_by = self._letters(note)
-        messages = [*self.kafka.messages(self.topic)]
-        if len(messages) != self.issuer.issued:
-            raise Failed(f"the topic holds {len(messages):,} of {self.issuer.issued:,} messages")
-        for message in messages:
+        for count, message in enumerate(self.kafka.messages(self.topic), 1):
             _, key, number = message.value.decode().split(" ")
             row = others.pop(message.value, None)
             if row is None:
                 if not letters_by[message.partition, message.offset] - {*bad}:
                     note("lost", message)
                 continue
-            made, [written] = struct.unpack(">i", row.cells[1])[0], row.times
-            add = made - int(number)
+            cell, written = row
+            add = struct.unpack(">i", cell)[0] - int(number)
             if add not in self.layouts or add in bad:
                 note("wrong", f"made by version {add}", row)
                 continue
@@ -183,9 +181,10 @@ class Swapping(World):
                 note("wrong", "an earlier write time than the message before", row, message)
             last[message.partition] = written
             key = f"{self.layouts[add]}{key}".encode()
-            meant[key] = (row.cells[1], written)
-            before[key].add(meant[key])
-        for row in others.values():
+            meant[key] = row
+        if count != self.issuer.issued:
+            raise Failed(f"the topic holds {count:,} of {self.issuer.issued:,} messages")
+        for row in others.items():
             note("extra", row)
         for row in self._rows(FACTS):
             key, made = row.cells[0], (row.cells[1], row.times[0])
@@ -193,7 +192,7 @@ class Swapping(World):
             if wanted is None:
                 note("extra", row)
             elif wanted != made:
-                note("stale" if made in before[key] else "wrong", row, wanted)
+                note("stale" if made[1] < wanted[1] else "wrong", row, wanted)
         for key, wanted in meant.items():
             note("lost", key, wanted)
         for partition, end in self.ends().items():
@@ -216,7 +215,7 @@ class Swapping(World):
         return by
 
     def _history(self):
-        """By partition: the generations, the first offset of each, and what its version adds."""
+        """By partition, the last one first: the generations, the first offset of each, and what its version adds."""
         firsts = collections.defaultdict(list)
         rows = self.cassandra.rows(
             "SELECT generation, partition, first_offset, plugin FROM sluice.generations "
@@ -227,14 +226,14 @@ class Swapping(World):
             if partition >= 0 and first is not None:
                 generation, first = struct.unpack(">i", generation)[0], struct.unpack(">q", first)[0]
                 firsts[partition].append((generation, first, self.digests.get(plugin.decode())))
+        for generations in firsts.values():
+            generations.sort(reverse=True)
         return firsts
 
 
 def _version_of(firsts, message):
     """What the version adds that the history says to have made a message's rows."""
-    generations = sorted(firsts[message.partition])
-    covering = [add for _, first, add in generations if first <= message.offset]
-    return covering[-1] if covering else 0
+    return next((add for _, first, add in firsts[message.partition] if first <= message.offset), 0)
 
 
 class Load:
