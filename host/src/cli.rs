@@ -1,6 +1,7 @@
 //! The command line. One file a verb; each assembles rooms and has no logic of its own.
 
 pub mod ask;
+pub mod bench;
 pub mod build;
 pub mod check;
 pub mod config;
@@ -81,6 +82,8 @@ enum Verb {
     Build(build::Args),
     /// Show what a plugin is and what it may do
     Inspect(inspect::Args),
+    /// Measure what a plugin costs a message, beside a plugin that the binary carries
+    Bench(bench::Args),
     /// Try a pipeline's samples, and compare what comes out with its golden rows
     Test(test::Args),
     /// See whether a pipeline would run: configuration, plugin, reference data, broker, tables
@@ -122,6 +125,7 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::New(args)), _) => new::run(&args),
         (Some(Verb::Build(args)), _) => build::run(&args),
         (Some(Verb::Inspect(args)), _) => inspect::run(args),
+        (Some(Verb::Bench(args)), _) => bench::run(&args),
         (Some(Verb::Test(args)), _) => test::run(&args),
         (Some(Verb::Check(args)), _) => check::run(&args),
         (Some(Verb::Explain(args)), _) => explain::run(&args),

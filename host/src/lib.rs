@@ -33,6 +33,7 @@ pub mod worker;
 
 pub mod config;
 pub mod embedded;
+pub mod measure;
 pub mod produce;
 pub mod query;
 pub mod samples;

@@ -251,6 +251,24 @@ impl Instance {
         })
     }
 
+    /// The same, and what `clock` shows of the calls alone, added to `spent`.
+    ///
+    /// # Errors
+    /// As [`Instance::apply`].
+    pub fn apply_timed(
+        &mut self,
+        batch: Batch,
+        clock: fn() -> Duration,
+        spent: &mut Duration,
+    ) -> Result<Transformed, Error> {
+        self.turn(batch, |live, messages, time| {
+            let began = clock();
+            let answer = live.transform(messages, time);
+            *spent += clock().saturating_sub(began);
+            answer
+        })
+    }
+
     /// How calls went since this was asked before.
     pub fn take_calls(&mut self) -> Calls {
         std::mem::take(&mut self.calls)

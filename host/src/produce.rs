@@ -103,6 +103,22 @@ impl Default for Plan {
     }
 }
 
+/// So many good messages, for whoever does not send them.
+///
+/// # Errors
+/// If a list cannot be read.
+pub fn messages(
+    description: &Description,
+    plan: &Plan,
+    lists: &Lists<'_>,
+    count: u64,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut writer = Writer::new(description, plan, lists)?;
+    Ok((0..count)
+        .map(|index| writer.good(index).value.to_vec())
+        .collect())
+}
+
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {

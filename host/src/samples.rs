@@ -123,7 +123,7 @@ impl Trial<'_> {
 }
 
 /// The lines of a file, without their ends; the last one may lack its own.
-fn lines(samples: &[u8]) -> Vec<&[u8]> {
+pub fn lines(samples: &[u8]) -> Vec<&[u8]> {
     let samples = samples.strip_suffix(b"\n").unwrap_or(samples);
     if samples.is_empty() {
         return Vec::new();

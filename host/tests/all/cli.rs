@@ -141,7 +141,8 @@ fn it_says_what_it_is() {
     );
     let help = run(folder.path(), &["--help"]);
     assert!(help.status.success());
-    let verbs = "run demo produce query replay schema config new build inspect check test dlq";
+    let verbs =
+        "run demo produce query replay schema config new build bench inspect check test dlq";
     for verb in verbs.split(' ') {
         assert!(stdout(&help).contains(&format!("\n  {verb} ")), "{verb}");
     }

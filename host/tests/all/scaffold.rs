@@ -45,6 +45,12 @@ fn fails(folder: &Path, arguments: &str, words: &[&str]) {
     }
 }
 
+/// What a newcomer reads.
+fn page() -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/writing-a-plugin.md");
+    fs::read_to_string(page).unwrap()
+}
+
 /// All files below a folder: their paths in it, and their texts.
 fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
     let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_path_buf()]);
@@ -129,32 +135,76 @@ fn what_cannot_be_a_new_plugin_is_refused() {
     );
 }
 
-/// A new plugin, built, tried on its samples, and run on 10,000 messages.
+/// The commands of the page's first chapter.
+fn first_steps() -> Vec<String> {
+    let page = page();
+    let (_, chapter) = page.split_once("\n## From nothing to a plugin\n").unwrap();
+    let (_, block) = chapter.split_once("\n```sh\n").unwrap();
+    let block = block.split("\n```").next().unwrap();
+    let steps = block
+        .lines()
+        .map(|line| line.strip_prefix("host ").unwrap().to_owned());
+    steps.collect()
+}
+
+/// A new plugin works as it is, by the steps that the page shows.
 #[test]
-fn a_new_plugin_works_as_it_is() {
+fn a_newcomer_has_a_plugin_in_a_few_commands() {
     let folder = tempfile::tempdir().unwrap();
-    succeeds(folder.path(), "new readings --lang rust --pipeline");
+    let steps = first_steps();
     // Its dependencies are built once for all runs of this test.
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scaffold");
     fs::create_dir_all(&built).unwrap();
-    std::os::unix::fs::symlink(built, folder.path().join("readings/target")).unwrap();
-    let said = succeeds(folder.path(), "build readings");
-    for word in [
-        "$ cargo build",
-        "readings/readings.wasm",
-        "readings 0.1.0",
-        "compiled ",
-    ] {
-        assert!(said.contains(word), "{word} is missing: {said}");
+    let mut said = BTreeMap::new();
+    for step in &steps {
+        let verb = step.split(' ').next().unwrap();
+        said.insert(verb, succeeds(folder.path(), step));
+        if verb == "new" {
+            std::os::unix::fs::symlink(&built, folder.path().join("readings/target")).unwrap();
+        }
     }
-    succeeds(folder.path(), "test readings");
+    for (verb, words) in [
+        ("new", &["readings: a plugin in rust"][..]),
+        (
+            "build",
+            &[
+                "$ cargo build",
+                "readings/readings.wasm",
+                "readings 0.1.0",
+                "compiled ",
+            ],
+        ),
+        (
+            "test",
+            &["readings/samples.jsonl gives what readings/golden.txt says"],
+        ),
+        (
+            "bench",
+            &[
+                "readings 0.1.0, ",
+                "spotify 0.1.0, ",
+                " as [produce] makes them: 16384 written, 0 rejected",
+                "\n      1 ",
+                "\n    100 ",
+                "\n   1000 ",
+                "\n  16384 ",
+                " ± ",
+                "x\n",
+            ],
+        ),
+        ("demo", &["in 10,000 = written 9,", "pending 0"]),
+    ] {
+        for word in words {
+            assert!(
+                said[verb].contains(word),
+                "{verb} does not say {word:?}: {}",
+                said[verb]
+            );
+        }
+    }
+    // What was compiled ahead is found.
     let said = succeeds(folder.path(), "inspect readings");
     assert!(said.contains("compiled from the cache"), "{said}");
-    let said = succeeds(folder.path(), "demo readings --count 10000");
-    assert!(
-        said.contains("written 10,000") || said.contains("in 10,000"),
-        "{said}"
-    );
 }
 
 /// What the scaffold's copy of the SDK is built with is what the SDK is built with.
@@ -173,8 +223,7 @@ fn the_sdk_of_a_scaffold_is_the_sdk() {
 
 /// A plugin as text, so that it needs no tools.
 fn names() -> String {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/writing-a-plugin.md");
-    let page = fs::read_to_string(page).unwrap();
+    let page = page();
     let (_, text) = page.split_once("```wat\n").unwrap();
     text.split("\n```").next().unwrap().to_owned()
 }
@@ -278,4 +327,56 @@ fn what_cannot_be_built_says_why_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     fails(folder.path(), "build spotify", &["carried", "./spotify"]);
     fails(folder.path(), "build", &["pipeline.toml"]);
+}
+
+/// What is measured of a plugin is there for programs, and adds up; where there are no messages it says so.
+#[test]
+fn what_a_plugin_costs_is_told() {
+    let folder = sources("[build]\ncommands = []\noutput = \"names.wat\"\n");
+    succeeds(folder.path(), "build");
+    let said = succeeds(folder.path(), "bench names.wasm --beside reviews --json");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["plugin"]["name"], "names");
+    assert_eq!(said["plugin"]["written"], said["messages"]);
+    assert_eq!(said["beside"]["name"], "reviews");
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let costs = said["plugin"]["costs"].as_array().unwrap();
+    for (index, cost) in costs.iter().enumerate() {
+        let (calls, all) = (
+            number(&cost["calls"]["median_ns"]),
+            number(&cost["all"]["median_ns"]),
+        );
+        assert!(0.0 < calls && calls < all, "{cost}");
+        let beside = number(&said["beside"]["costs"][index]["calls"]["median_ns"]);
+        let ratio = &said["ratios"][index];
+        assert_eq!(ratio["batch"], cost["batch"]);
+        assert!(
+            (number(&ratio["calls"]) - calls / beside).abs() < 1e-9,
+            "{ratio}"
+        );
+    }
+    for (plugin, key) in [
+        ("plugin", "memory_bytes"),
+        ("beside", "compile_ms"),
+        ("plugin", "start_ms"),
+    ] {
+        assert!(number(&said[plugin][key]) > 0.0, "{plugin} {key}");
+    }
+    fs::write(folder.path().join("samples.jsonl"), "").unwrap();
+    fails(
+        folder.path(),
+        "bench names.wasm",
+        &["samples.jsonl", "no messages"],
+    );
+    fs::remove_file(folder.path().join("samples.jsonl")).unwrap();
+    fails(
+        folder.path(),
+        "bench names.wasm",
+        &["samples.jsonl", "[produce]"],
+    );
+    fails(
+        folder.path(),
+        "bench nothing.wasm",
+        &["nothing.wasm", "carries"],
+    );
 }

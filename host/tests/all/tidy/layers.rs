@@ -39,6 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("embedded", &[]),
     ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink"]),
+    ("measure", &["message", "plugin"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
     ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version"]),
     ("worker", &[
@@ -54,7 +55,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "swap", "produce"]),
     ("admin", &["group", "swap", "telemetry", "worker"]),
     ("cli", &[
-        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "group", "produce", "query",
+        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "group", "measure", "produce", "query",
         "recent", "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
