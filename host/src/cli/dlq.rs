@@ -109,7 +109,7 @@ impl Place {
 /// The digests of plugins that were taken back during their probation.
 fn taken_back(found: &Found) -> anyhow::Result<BTreeSet<String>> {
     let group = found.file.kafka.group.clone();
-    let archive = Cassandra::new(cassandra_config(found)?, found.named.clone(), group);
+    let archive = Cassandra::new(cassandra_config(found)?, found.file.name.clone(), group);
     let history = archive.history(HISTORY_MAX).unwrap_or_else(|error| {
         // A host without rights on those tables has no history, either.
         tracing::warn!(%error, "which versions were taken back is not known: their letters are listed");

@@ -68,7 +68,7 @@ fn explain(found: &Found, partition: i32, offset: i64) -> anyhow::Result<Explain
         .filter(|(of, _)| *of == partition)
         .find_map(|(_, next)| next);
     let config = cassandra_config(found)?;
-    let archive = Cassandra::new(config, found.named.clone(), kafka.group.clone());
+    let archive = Cassandra::new(config, found.file.name.clone(), kafka.group.clone());
     let begun = archive.begun(partition)?.into_iter();
     let begun = begun
         .filter(|begun| begun.first_offset <= offset)

@@ -187,7 +187,7 @@ fn group_of(args: &Args, found: &Found) -> anyhow::Result<Option<group::Config>>
     Ok(match &args.sink {
         SinkKind::Cassandra => Some(group::Config {
             cassandra: sink::cassandra_config(found)?,
-            pipeline: found.named.clone(),
+            pipeline: found.file.name.clone(),
             group: found.file.kafka.group.clone(),
             member: config::host_name(),
         }),

@@ -104,7 +104,7 @@ pub(super) fn rows(
     }
     Ok(Some(checkpoint::cassandra::Config {
         cassandra: cassandra_config(found)?,
-        pipeline: found.named.clone(),
+        pipeline: found.file.name.clone(),
         group: kafka.group.clone(),
         topic: kafka.topic.clone(),
     }))

@@ -116,7 +116,7 @@ pub(super) fn told(
 /// # Errors
 /// If the pipeline's configuration does not say where its rows are.
 pub(super) fn archive(args: &Args, found: &Found) -> anyhow::Result<Option<Arc<dyn Archive>>> {
-    let (pipeline, group) = (&found.named, &found.file.kafka.group);
+    let (pipeline, group) = (&found.file.name, &found.file.kafka.group);
     let in_directory = |directory: &Path| -> Arc<dyn Archive> {
         let directory = directory.join("sluice-versions");
         Arc::new(archive::directory::Directory::new(
