@@ -254,15 +254,26 @@ pub fn was_traded_away(
 /// Who asks for the way back from a version on probation.
 pub const WAY_BACK: &str = "probation";
 
-/// Whether a trade from `old` to `new` may have been cut off before every worker made it: then what `old`
-/// has begun is `old`'s to end. A version that is thrown out ends nothing. The last of such trades tells,
-/// whatever there was to and fro before. The last one stands first in the history.
-pub fn is_cut_off(history: &[Generation], old: &Code, new: &Code) -> bool {
-    let mut trades = history.iter().filter(|entry| {
-        let is_valid = matches!(entry.outcome, Outcome::Running | Outcome::Kept);
-        is_valid && (&entry.replaced, &entry.code) == (old, new)
-    });
-    trades.next().is_some_and(|last| last.by != WAY_BACK)
+/// Whether what `old` has begun is `old`'s to end, before `new` goes on: both were let in by trades, and the
+/// last one of `old` did not throw it out. What no trade knows is a new deployment: whoever brings that wants
+/// nothing more of what ran before. The last trade stands first in the history.
+pub fn ends_what_it_began(history: &[Generation], old: &Code, new: &Code) -> bool {
+    let last = |code: &Code| {
+        let is_its = |entry: &&Generation| {
+            entry.outcome != Outcome::Abandoned && (entry.code == *code || entry.replaced == *code)
+        };
+        history.iter().find(is_its)
+    };
+    let (Some(last), Some(_)) = (last(old), last(new)) else {
+        return false;
+    };
+    let is_thrown_out = match last.outcome {
+        Outcome::RolledBack => last.code == *old,
+        Outcome::Running | Outcome::Kept | Outcome::Abandoned => {
+            last.replaced == *old && last.by == WAY_BACK
+        }
+    };
+    !is_thrown_out
 }
 
 /// The plugins that trades brought in and that were always taken back during their probation: all that

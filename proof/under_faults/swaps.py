@@ -219,6 +219,47 @@ def another_layout(args, seed):
         return world.judge(history=False), f"{kills} kills", f"drained {drained:.1f} s after the last kill"
 
 
+def side_by_side(args, seed):
+    """34g: two members of a group run versions with other keys, and one of them is killed under load."""
+    kills = 50 if args.long else 6
+    with Swapping(args, "34g", seed, own_keys=True) as world:
+        versions = {name: world.version(f"add={add} layout={name}/ version=2.0.0") for add, name in enumerate("ab", 1)}
+
+        def start(name):
+            return world.start(name, static=False, properties=SOON)
+
+        hosts = {name: start(name) for name in versions}
+        with Load(world, RATE):
+            for _ in range(kills):
+                for name, host in hosts.items():
+                    wait_until("ready", host.is_ready, host=host)
+                    _run(world, host, versions[name])
+                time.sleep(world.random.uniform(0.5, 2.5))
+                name = world.random.choice([*hosts])
+                [other] = (host for host in hosts.values() if host is not hosts[name])
+                before = other.said().count(ASSIGNED)
+                hosts[name].kill()
+                wait_until("the other one to take over", lambda: other.said().count(ASSIGNED) > before, host=other)
+                seen.note("taken over by a version with other keys")
+                hosts[name] = start(name)
+        drained = world.drain(hosts["a"])
+        for host in hosts.values():
+            host.stop()
+        return world.judge(history=False), f"{kills} kills", f"drained {drained:.1f} s after the last kill"
+
+
+# What a member says that was given partitions.
+ASSIGNED = '"message":"partitions assigned"'
+
+
+def _run(world, host, path):
+    """Lets a host run a version, unless it does already."""
+    for event in world.ask(host, "swap", plugin=str(path), consent="yes"):
+        if event["event"] == "traded" or event.get("code") == "same_version":
+            return
+    raise Failed(f"the swap to {path.name} came to {event}\n{host.tail()}")
+
+
 # Each stage of the way back, and what it means to be killed there.
 BACK = {
     "rewound": "killed on the way back, before rows were deleted",

@@ -41,7 +41,6 @@ impl Load {
             group: topic.clone(),
             start: None,
             once: true,
-            is_tail: false,
             properties: BTreeMap::new(),
             code: host::code::Code::default(),
         };

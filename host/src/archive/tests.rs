@@ -77,7 +77,13 @@ fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
         (&[(Running, "a", "b")], "Ada", true),
         (&[(Kept, "a", "b")], "Ada", true),
         (&[(Abandoned, "a", "b")], "Ada", false),
-        (&[(Kept, "b", "a")], "Ada", false),
+        (&[(Kept, "b", "a")], "Ada", true),
+        // Another member has gone on to `a`, and a third one runs `b`, or what no trade knows.
+        (&[(Kept, "c", "a"), (Kept, "c", "b")], "Ada", true),
+        (&[(Kept, "c", "a")], "Ada", false),
+        (&[(RolledBack, "b", "a")], "Ada", false),
+        // Tried a second time.
+        (&[(Running, "b", "a"), (RolledBack, "b", "a")], "Ada", true),
         (&[(Kept, "a", "b"), (Kept, "b", "a")], "Ada", true),
         // To and fro, and killed each time before the probation was over.
         (&[(Running, "a", "b"), (Running, "b", "a")], "Ada", true),
@@ -96,7 +102,7 @@ fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
             last.by = (*by).to_owned();
         }
         let [old, new] = ["a", "b"].map(|of| entry(Kept, of, of).code);
-        let is_it = is_cut_off(&entries, &old, &new);
+        let is_it = ends_what_it_began(&entries, &old, &new);
         assert_eq!(is_it, *expected, "{history:?} by {by}");
     }
 }

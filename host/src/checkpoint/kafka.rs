@@ -7,7 +7,7 @@ use crate::checkpoint::cassandra::{Row, Store};
 use crate::checkpoint::{Checkpoint, Commit, Error};
 use crate::code::Code;
 use crate::sink::Written;
-use crate::source::kafka::{Committer, Kept, Past, Place};
+use crate::source::kafka::{Committer, Kept, Past, Place, Tail};
 
 /// Commits through the member that the messages came from.
 #[derive(Debug)]
@@ -67,6 +67,19 @@ impl Checkpoint for Kafka {
 
     fn rewind(&mut self, to: &BTreeMap<i32, i64>, generation: u32, late: &BTreeMap<i32, i64>) {
         self.committer.rewind(to, generation, late);
+    }
+}
+
+/// The member that owns its partitions commits them.
+impl Checkpoint for Arc<Tail> {
+    fn record(&mut self, written: &Written) {
+        for progress in written.progress() {
+            Tail::record(self, progress.span, progress.write_time);
+        }
+    }
+
+    fn commit(&mut self, _when: Commit) -> Result<(), Error> {
+        Ok(())
     }
 }
 

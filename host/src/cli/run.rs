@@ -2,7 +2,6 @@
 
 pub mod assemble;
 mod reload;
-mod tail;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,7 +98,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     drop(starting);
     let wait = args.grace.saturating_add(LEAVE_MAX);
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
-    let (tails, tail_stop) = (assembled.tails, stop.clone());
     let control = Arc::new(Control::new(stop, assembled.ends));
     let watched = assembled.watched.as_ref();
     let steward = open(assembled.means, assembled.group, watched, &control)?;
@@ -118,13 +116,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let workers = assembled.plan.workers;
     let mut ready = 0;
     let began = Instant::now();
-    tail::end(tails, &tail_stop, &mut |report| {
-        // Who is ready is the pipeline's own version.
-        if !matches!(report, Report::Ready) {
-            board.observe(report);
-            progress.observe(Some(report));
-        }
-    });
     let ended = pipeline::run(assembled.plan, &control, &mut |report| {
         if matches!(report, Some(Report::Ready)) {
             ready += 1;

@@ -16,7 +16,9 @@ mod rewind;
 mod settings;
 mod settle;
 mod start;
+mod state;
 mod stop;
+mod tail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, mpsc};
@@ -30,13 +32,14 @@ pub use self::ask::{Asker, Cluster, Named, committed, members, named, partitions
 use self::assignment::Watch;
 pub use self::commit::{Committer, News};
 use self::failure::Trouble;
-pub use self::group::Place;
 use self::group::{Consumer, Group};
 pub use self::meta::{Past, Skip};
 use self::native::Inbox;
 pub use self::reader::Reader;
 pub use self::rewind::{Again, Rewind, Step, Until, go_back, rewind};
 pub use self::start::{Start, time};
+pub use self::state::Place;
+pub use self::tail::{Tail, Tails};
 use crate::checkpoint::cassandra::Store;
 use crate::code::Code;
 use crate::message::{Batch, Message};
@@ -69,9 +72,6 @@ pub struct Config {
     pub start: Option<Start>,
     /// Whether a span should reach to the partition's end, over what is no message there.
     pub once: bool,
-    /// Whether only partitions are read whose commit names our code, as it left them: the rest of what it
-    /// has begun, before other code goes on. The others are left alone.
-    pub is_tail: bool,
     /// More of librdkafka's settings, but those our promises rest on; passwords are among them.
     pub properties: BTreeMap<String, SecretString>,
     /// What travels with each commit.
@@ -90,7 +90,6 @@ pub struct Kafka {
     /// counts an error as a message, and goes on behind it when a rebalance interrupts it.
     ahead: BTreeSet<i32>,
     once: bool,
-    is_tail: bool,
     headers: Vec<u8>,
     trouble: Trouble,
     /// What was found and not reported yet.
@@ -99,6 +98,7 @@ pub struct Kafka {
     settle_at: Instant,
     watch: Watch,
     kept: Option<Kept>,
+    tails: Option<Tails>,
     /// What is left out further on, by partition.
     skips: BTreeMap<i32, Skip>,
 }
@@ -106,17 +106,19 @@ pub struct Kafka {
 /// Answers what is kept of the group's progress in a cluster of brokers, beside its commits.
 pub type Kept = Box<dyn Fn(&str) -> Result<Vec<Place>, String> + Send>;
 
-/// Subscribes to a topic, with the checkpoint that belongs to it, and the rows that it keeps. It does
-/// not wait for the brokers.
+/// Subscribes to a topic, with the checkpoint that belongs to it, and the rows that it keeps. What other
+/// code has begun with its partitions is ended by `tails`. It does not wait for the brokers.
 ///
 /// # Errors
 /// When librdkafka refuses a setting.
 pub fn open(
     config: &Config,
     rows: Option<Arc<Store>>,
+    tails: Option<Tails>,
 ) -> Result<(Kafka, checkpoint::kafka::Kafka), Error> {
     let (mut source, committer) = join(config)?;
     source.kept = rows.clone().map(checkpoint::kafka::kept);
+    source.tails = tails;
     Ok((source, checkpoint::kafka::Kafka::new(committer, rows)))
 }
 
@@ -126,44 +128,50 @@ pub fn open(
 /// # Errors
 /// When librdkafka refuses a setting.
 pub fn join(config: &Config) -> Result<(Kafka, Committer), Error> {
-    let size = meta::size_max(&config.code);
-    if size > meta::BYTES_MAX {
-        let reason = format!(
-            "the digests of so many lookups take {size} bytes of a commit, and Kafka stores {}",
-            meta::BYTES_MAX
-        );
-        return Err(Error::Settings(reason.into()));
-    }
-    let consumer: Consumer = settings::member(config)?
-        .create_with_context(Group::new(&config.topic, &config.code))
-        .map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
+    let source = Kafka::of(config)?;
+    let inbox = source.inbox.as_ref().expect("it is not closed yet");
+    let consumer = inbox.consumer();
     consumer
         .subscribe(&[&config.topic])
         .map_err(|error| Error::Settings(error.into()))?;
-    let consumer = Arc::new(consumer);
-    let committer = Committer::new(&consumer);
-    let source = Kafka {
-        inbox: Some(Inbox::new(consumer)),
-        brokers: config.brokers.clone(),
-        topic: config.topic.clone(),
-        start: config.start,
-        positions: BTreeMap::new(),
-        ahead: BTreeSet::new(),
-        once: config.once,
-        is_tail: config.is_tail,
-        headers: Vec::new(),
-        trouble: Trouble::default(),
-        found: Vec::new(),
-        polled: None,
-        settle_at: Instant::now(),
-        watch: Watch::default(),
-        kept: None,
-        skips: BTreeMap::new(),
-    };
+    let committer = Committer::new(consumer);
     Ok((source, committer))
 }
 
 impl Kafka {
+    /// Reads nothing yet.
+    fn of(config: &Config) -> Result<Self, Error> {
+        let size = meta::size_max(&config.code);
+        if size > meta::BYTES_MAX {
+            let reason = format!(
+                "the digests of so many lookups take {size} bytes of a commit, and Kafka stores {}",
+                meta::BYTES_MAX
+            );
+            return Err(Error::Settings(reason.into()));
+        }
+        let consumer: Consumer = settings::member(config)?
+            .create_with_context(Group::new(&config.topic, &config.code))
+            .map_err(|error| Error::Settings(access::refused_setting(&error).into()))?;
+        Ok(Self {
+            inbox: Some(Inbox::new(Arc::new(consumer))),
+            brokers: config.brokers.clone(),
+            topic: config.topic.clone(),
+            start: config.start,
+            positions: BTreeMap::new(),
+            ahead: BTreeSet::new(),
+            once: config.once,
+            headers: Vec::new(),
+            trouble: Trouble::default(),
+            found: Vec::new(),
+            polled: None,
+            settle_at: Instant::now(),
+            watch: Watch::default(),
+            kept: None,
+            tails: None,
+            skips: BTreeMap::new(),
+        })
+    }
+
     fn inbox(&mut self) -> &mut Inbox {
         self.inbox
             .as_mut()
@@ -352,8 +360,7 @@ impl Source for Kafka {
     fn standing(&self) -> Vec<Standing> {
         let inbox = self.inbox.as_ref().expect("it is not closed yet");
         let state = inbox.consumer().context().state();
-        let owned = state.owned.iter();
-        let standing = owned.map(|(&partition, progress)| Standing {
+        let standing = state.read().map(|(partition, progress)| Standing {
             partition,
             committed: progress.committed,
             end: inbox.known_end(&self.topic, partition),
@@ -366,6 +373,7 @@ impl Source for Kafka {
             return;
         };
         inbox.consumer().context().forget_commit();
+        inbox.consumer().context().state().tails.clear();
         // It holds on to the consumer, too.
         self.watch = Watch::default();
         let (closed, waiting) = mpsc::channel();

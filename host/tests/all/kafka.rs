@@ -145,7 +145,7 @@ fn all_is_read_in_order_and_committed() {
     member.source.close();
 
     // The next one goes on there, with the clock of the last.
-    let (mut source, _checkpoint) = kafka::open(&config, None).unwrap();
+    let (mut source, _checkpoint) = kafka::open(&config, None, None).unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut assigned = Vec::new();
     while assigned.len() < 4 {

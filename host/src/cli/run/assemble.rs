@@ -1,9 +1,9 @@
 //! From flags and configuration to a [`Plan`]: which rooms a pipeline is made of.
 
-mod before;
 pub(in crate::cli) mod sink;
 mod stream;
 mod swap;
+mod tails;
 pub(in crate::cli) mod versions;
 mod watch;
 
@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use super::Args;
-use super::tail::Tail;
 use crate::archive::Part;
 use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::group;
@@ -88,8 +87,6 @@ pub struct Assembled {
     pub plan: Arc<Plan>,
     /// What another version takes its place by, if it does not come to an end by itself.
     pub means: Option<Means>,
-    /// What other versions have to end before.
-    pub tails: Vec<Tail>,
     /// The files that it is made of.
     pub files: Vec<files::Watched>,
     /// Which host of its group it is, if the group's hosts can tell each other.
@@ -110,14 +107,14 @@ pub struct Assembled {
 /// What is missing or wrong, before anything is read.
 pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled> {
     let began = Instant::now();
-    let found = find(args)?;
+    let found = Arc::new(find(args)?);
     let mut loaded = versions::of_files(&found)?;
     let files = versions::files(&found, &loaded.version);
     let (archive, group) = (versions::archive(args, &found)?, group_of(args, &found)?);
     let mut kafka = kafka_config(args, &found)?;
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
-    let (mut before, mut generation, read) = (Vec::new(), 0, kafka.clone());
+    let (mut generation, read) = (0, kafka.clone());
     let in_flight = Arc::default();
     let board = watch::board(run, &loaded.version, (&args.sink, &in_flight), stop);
     let watched = watch::open(&found.file.admin, &board)?;
@@ -129,13 +126,15 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     } = match &args.source {
         SourceKind::Kafka => {
             let reached = stream::reach(&kafka, args, (stop, &board))?;
-            if let Some(archive) = archive.as_deref().filter(|_| !args.is_embedded) {
-                let start = versions::go_on(loaded, &found, &kafka, archive, (stop, &board))?;
-                (loaded, before, generation) = (start.loaded, start.before, start.generation);
+            let mut tails = None;
+            if let Some(archive) = archive.clone().filter(|_| !args.is_embedded) {
+                let watch = (stop, &board);
+                (loaded, generation) = versions::go_on(loaded, &found, &kafka, &*archive, watch)?;
+                tails = Some(tails::tails(args, &found, archive, &in_flight, watch)?);
             }
             kafka.code = loaded.version.code();
             let rows = sink::rows(args, &found, &kafka)?;
-            stream::topic(kafka, rows, reached)?
+            stream::topic(kafka, rows, tails, reached)?
         }
         SourceKind::File(path) => stream::file(path.clone(), topic.clone()),
     };
@@ -163,7 +162,6 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         sink,
         grace: args.grace,
     });
-    let tails = before::tails(before, (&plan, &read), (args, &found), &in_flight)?;
     let means = (!is_finite).then(|| {
         let made = (plan.clone(), parts, archive, recent);
         let group = (args.source == SourceKind::Kafka).then_some(read);
@@ -172,7 +170,6 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     Ok(Assembled {
         plan,
         means,
-        tails,
         files,
         group,
         ends,

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::group::{Consumer, Progress};
+use super::group::Consumer;
 use super::settle::{self, Settled};
+use super::state::{Place, Progress};
+use super::tail;
 use super::{Kafka, SETTLE_AGAIN, failure, native};
-use crate::source::{Change, Error};
+use crate::source::Error;
 
 /// How often the topic is asked whether it was made anew, behind our back.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -66,18 +68,17 @@ impl Kafka {
         let settled = settle::settle(
             &consumer,
             &self.brokers,
-            (self.start, self.kept.as_ref(), self.is_tail),
+            (self.start, self.kept.as_ref(), self.tails.is_some()),
             &pending,
         );
-        let (ready, refused) = match settled {
-            Ok(Settled::Ready(ready, refused)) => (ready, refused),
+        let settled = match settled {
+            Ok(Settled::Ready(ready)) => ready,
             Ok(Settled::Waiting) => return Ok(()),
             Err(error) => return self.trouble.report(error),
         };
-        if !self.is_tail {
-            self.settle_at = Instant::now();
-        }
-        self.found.extend(refused);
+        self.settle_at = Instant::now();
+        self.found.extend(settled.refused);
+        let ready = settled.places;
         let mut list = TopicPartitionList::with_capacity(ready.len());
         for from in &ready {
             inbox.forward(&self.topic, from.partition);
@@ -88,38 +89,42 @@ impl Kafka {
             let error = failure::of(error, &self.brokers, &self.topic);
             return self.trouble.report(error);
         }
-        let mut state = consumer.context().state();
-        if !self.is_tail {
-            state.pending.clear();
-        }
+        let group = consumer.context();
+        let mut state = group.state();
+        // Meanwhile others may have come: tails that ended.
+        state
+            .pending
+            .retain(|partition| !pending.contains(partition));
+        state
+            .ended
+            .retain(|partition, _| !pending.contains(partition));
+        drop(state);
         for from in ready {
-            let (partition, start) = (from.partition, from.offset);
-            state.pending.remove(&partition);
-            state.generation = state.generation.max(from.past.generation);
-            // Who began this generation here may have died before it was written down; if not, that stands.
-            let first = from.clone();
-            state.begun.entry(partition).or_insert(first);
-            self.positions.insert(partition, start);
-            self.ahead.remove(&partition);
-            self.skips.remove(&partition);
-            self.skips
-                .extend(from.past.skip.map(|skip| (partition, skip)));
-            state.changes.push(Change::Assigned {
-                partition,
-                start,
-                generation: from.past.generation,
-                write_time: from.past.write_time,
-            });
-            let progress = Progress {
-                written: start,
-                past: from.past,
-                committed: Some(start),
-                news: None,
-            };
-            state.owned.insert(partition, progress);
+            self.own(from);
+        }
+        if let Some(end) = &self.tails {
+            for tail in tail::begin(group, settled.tails) {
+                end(tail);
+            }
         }
         self.trouble.clear();
         Ok(())
+    }
+
+    /// Reads a partition from a place on, which librdkafka is told separately.
+    pub(super) fn own(&mut self, from: Place) {
+        let partition = from.partition;
+        self.positions.insert(partition, from.offset);
+        self.ahead.remove(&partition);
+        self.skips.remove(&partition);
+        let skip = from.past.skip.map(|skip| (partition, skip));
+        self.skips.extend(skip);
+        let mut state = self.inbox().consumer().context().state();
+        state.generation = state.generation.max(from.past.generation);
+        // Who began this generation here may have died before it was written down; if not, that stands.
+        let first = from.clone();
+        state.begun.entry(partition).or_insert(first);
+        state.own(from);
     }
 
     /// Stops what is read of a topic that was deleted and made anew meanwhile: the offsets go on, and

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::group::{self, Consumer, Place};
+use super::group::{self, Consumer};
 use super::native;
+use super::state::Place;
 use crate::code::Code;
 use crate::message::{Span, WriteTime};
 
@@ -63,13 +64,7 @@ impl Committer {
         let Some(progress) = state.owned.get_mut(&span.partition) else {
             return;
         };
-        assert!(
-            span.start <= progress.written,
-            "{span:?} does not follow on {}",
-            progress.written
-        );
-        progress.written = progress.written.max(span.end);
-        progress.past.write_time = progress.past.write_time.max(write_time);
+        progress.record(span, write_time);
     }
 
     /// Commits if the last time is about a second ago, and does not wait. A failure is logged, and

@@ -1,9 +1,9 @@
-//! Membership of the group: what is owned, how far it is written, and what the broker knows of it.
+//! Membership of the group: what it gives and takes, and what the broker is told.
 //!
 //! librdkafka calls the hooks from within `poll`, on the worker's thread. They only note what was
 //! given and give up what was taken; resolving starts is left to the source, which may wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,12 +18,12 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::meta::{self, Past};
+use super::meta;
 use super::native;
+use super::state::{InFlight, Place, State};
 use crate::access::{self, Told};
 use crate::code::Code;
 use crate::failpoint;
-use crate::source::Change;
 
 /// How long a partition's new owner may be kept waiting for our last commit.
 const REVOKE_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -41,153 +41,11 @@ pub(super) struct Group {
     pub(super) told: Told,
 }
 
-#[derive(Default)]
-pub(super) struct State {
-    /// What makes our rows.
-    pub(super) code: Arc<Code>,
-    /// Given to us, and not read yet: their starts are not resolved.
-    pub(super) pending: BTreeSet<i32>,
-    /// What we read.
-    pub(super) owned: BTreeMap<i32, Progress>,
-    /// What the worker has not been told yet.
-    pub(super) changes: Vec<Change>,
-    /// The pipeline's: how many times its rows were to be corrected.
-    pub(super) generation: u32,
-    /// Whether some broker was connected when librdkafka last counted.
-    pub(super) is_connected: bool,
-    /// What the broker has acknowledged and nobody has asked for yet: the last of each partition.
-    pub(super) acknowledged: BTreeMap<i32, Place>,
-    /// Code that was taken back, and where it began with each partition: nobody may have owned one then.
-    undone: Option<(Arc<Code>, BTreeMap<i32, i64>)>,
-    /// Where we began with a partition, if it was in a generation that was new for it.
-    pub(super) begun: BTreeMap<i32, Place>,
-    in_flight: Option<InFlight>,
-}
-
-/// How far a partition is.
-#[derive(Clone, Debug)]
-pub(super) struct Progress {
-    /// The next offset to write: all before it is durable.
-    pub(super) written: i64,
-    /// The write time of the last message before it, and what else a commit tells.
-    pub(super) past: Past,
-    /// The offset that the broker has acknowledged.
-    pub(super) committed: Option<i64>,
-    /// Whether the broker has yet to hear of other code, or of a way back, in this generation.
-    pub(super) news: Option<u32>,
-}
-
-struct InFlight {
-    commit: native::Commit<Arc<Consumer>>,
-    places: Vec<Place>,
-}
-
-/// An offset of a partition, with what a commit of it tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Which partition.
-    pub partition: i32,
-    /// The next offset.
-    pub offset: i64,
-    /// What else a commit tells.
-    pub past: Past,
-}
-
-impl State {
-    /// What is written further than the broker knows.
-    fn due(&self, is_meant: impl Fn(i32) -> bool) -> Vec<Place> {
-        let owned = self.owned.iter();
-        owned
-            .filter(|&(&partition, progress)| {
-                is_meant(partition)
-                    && (progress.committed != Some(progress.written) || progress.news.is_some())
-            })
-            .map(|(&partition, progress)| Place {
-                partition,
-                offset: progress.written,
-                past: Past {
-                    generation: self.generation,
-                    skip: progress.past.skip.filter(|skip| progress.written < skip.to),
-                    ..progress.past.clone()
-                },
-            })
-            .collect()
-    }
-
-    /// Where a partition is to be read from whose commit names an offset and code: further back, if that
-    /// code was taken back while nobody had the partition.
-    pub(super) fn start(&self, partition: i32, offset: i64, code: &Code) -> i64 {
-        let undone = self.undone.as_ref();
-        let undone = undone.filter(|(undone, _)| **undone == *code && *self.code != *code);
-        let from = undone.and_then(|(_, from)| from.get(&partition));
-        from.map_or(offset, |from| offset.min(*from))
-    }
-
-    /// Begins a generation with other code.
-    pub(super) fn trade(&mut self, code: &Arc<Code>, generation: u32) {
-        self.code = code.clone();
-        for (&partition, progress) in &mut self.owned {
-            progress.past = Past {
-                code: code.clone(),
-                ..progress.past.clone().in_generation(generation)
-            };
-            progress.news = Some(generation);
-            let place = Place {
-                partition,
-                offset: progress.written,
-                past: progress.past.clone(),
-            };
-            self.begun.insert(partition, place);
-        }
-        self.generation = generation;
-    }
-
-    /// Goes back to these offsets, in a later generation; and later to those of `late`.
-    pub(super) fn rewind(
-        &mut self,
-        to: &BTreeMap<i32, i64>,
-        generation: u32,
-        late: &BTreeMap<i32, i64>,
-    ) {
-        self.undone = Some((self.code.clone(), late.clone()));
-        for (partition, &offset) in to {
-            if let Some(progress) = self.owned.get_mut(partition) {
-                let past = progress.past.clone().in_new_epoch(progress.written);
-                progress.past = past.in_generation(generation);
-                progress.news = Some(generation);
-                progress.written = offset;
-            }
-        }
-        self.generation = generation;
-    }
-
-    /// Notes what the broker has acknowledged.
-    pub(super) fn acknowledge(&mut self, places: Vec<Place>) {
-        for place in places {
-            if let Some(progress) = self.owned.get_mut(&place.partition) {
-                if progress
-                    .news
-                    .is_some_and(|generation| place.past.generation >= generation)
-                {
-                    progress.news = None;
-                    progress.committed = Some(place.offset);
-                } else {
-                    progress.committed = progress.committed.max(Some(place.offset));
-                }
-            }
-            self.acknowledged.insert(place.partition, place);
-        }
-    }
-}
-
 impl Group {
     pub(super) fn new(topic: &str, code: &Code) -> Self {
         Self {
             topic: topic.to_owned(),
-            state: Mutex::new(State {
-                code: Arc::new(code.clone()),
-                ..State::default()
-            }),
+            state: Mutex::new(State::of(code)),
             told: Told::default(),
         }
     }
@@ -286,10 +144,7 @@ impl Group {
         }
         let mut state = self.state();
         for &partition in partitions {
-            state.pending.remove(&partition);
-            if state.owned.remove(&partition).is_some() {
-                state.changes.push(Change::Released { partition });
-            }
+            state.release(partition);
         }
     }
 }

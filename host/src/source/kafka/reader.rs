@@ -10,9 +10,10 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::group::{Consumer, Group, Place};
+use super::group::{Consumer, Group};
 use super::meta::Past;
 use super::native::{self, Inbox};
+use super::state::Place;
 use super::{Config, ask, failure, settings, start};
 use crate::message::Message;
 use crate::source::Error;

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::group::{Consumer, Place};
+use super::group::Consumer;
 use super::meta::{self, Past, Whose};
 use super::start::{ASK_WAIT_MAX, Commit, Start, Topic};
+use super::state::Place;
 use super::{Kept, native};
 use crate::code::Code;
 use crate::source::Error;
@@ -19,16 +20,28 @@ pub(super) enum Settled {
     /// This is the group's first start, and the member that owns the first partition commits the
     /// starts of all: two that did would undo each other's commits.
     Waiting,
-    /// They are read from there, but for those whose commit cannot be read, or is of another topic.
-    Ready(Vec<Place>, Vec<Error>),
+    /// What there is to do with each.
+    Ready(Ready),
+}
+
+/// What there is to do with partitions.
+#[derive(Default)]
+pub(super) struct Ready {
+    /// They are read from there.
+    pub(super) places: Vec<Place>,
+    /// Their commits cannot be read, or are of another topic.
+    pub(super) refused: Vec<Error>,
+    /// Other code may have begun with them what it did not commit: up to these offsets, where the log ends.
+    pub(super) tails: Vec<(Place, i64)>,
 }
 
 /// Finds where the pending partitions start, and commits what had no commit before. Without a word
 /// where to `start`, a group begins with the oldest message, and one whose topic was made anew stops.
+/// Whether it `has_tails` says whether other code can be asked to end what it has begun.
 pub(super) fn settle(
     consumer: &Consumer,
     brokers: &str,
-    (start, kept, is_tail): (Option<Start>, Option<&Kept>, bool),
+    (start, kept, has_tails): (Option<Start>, Option<&Kept>, bool),
     pending: &BTreeSet<i32>,
 ) -> Result<Settled, Error> {
     let topic = Topic {
@@ -39,17 +52,13 @@ pub(super) fn settle(
     };
     let (partitions, id) = topic.identified()?;
     let mut commits = topic.commits(&partitions)?;
-    let code = consumer.context().state().code.clone();
-    if is_tail {
-        commits.retain(|(partition, ..)| pending.contains(partition));
-        return Ok(Settled::Ready(
-            tail(&code, id.as_deref(), commits),
-            Vec::new(),
-        ));
-    }
+    let state = consumer.context().state();
+    // What has no partition at the moment trades, too, and no commit tells.
+    let (code, met) = (state.code.clone(), state.generation);
+    drop(state);
     let fresh = Past {
         topic: id,
-        generation: generation(&commits),
+        generation: generation(&commits).max(met),
         code,
         ..Past::default()
     }
@@ -76,32 +85,69 @@ pub(super) fn settle(
         };
         places.retain(|place| pending.contains(&place.partition));
         refused.retain(|error| error.partition().is_none_or(|of| pending.contains(&of)));
-        return Ok(Settled::Ready(places, refused));
+        return Ok(Settled::Ready(Ready {
+            places,
+            refused,
+            tails: Vec::new(),
+        }));
     }
     commits.retain(|(partition, ..)| pending.contains(partition));
+    let tails = if has_tails {
+        tails(consumer, &topic, &fresh, &mut commits)?
+    } else {
+        Vec::new()
+    };
     let fresh = Past {
         generation: ours(&commits, &fresh.code, fresh.generation),
         ..fresh
     };
-    let (ready, refused) = go_on(consumer, &topic, start, &fresh, commits)?;
-    Ok(Settled::Ready(ready, refused))
+    let (places, refused) = go_on(consumer, &topic, start, &fresh, commits)?;
+    Ok(Settled::Ready(Ready {
+        places,
+        refused,
+        tails,
+    }))
 }
 
-/// What a version has begun with, as it left it.
-fn tail(code: &Code, topic: Option<&str>, commits: Vec<Commit>) -> Vec<Place> {
-    let places = commits
-        .into_iter()
-        .filter_map(|(partition, offset, metadata)| {
-            let past = meta::read(&metadata).ok()?;
-            let is_its = meta::whose(&past, code) == Whose::Ours && !past.is_of_other(topic);
-            let offset = offset.filter(|_| is_its)?;
-            Some(Place {
-                partition,
-                offset,
-                past,
-            })
+/// Takes out what other code reads first; and where it has done so, that counts as committed.
+fn tails(
+    consumer: &Consumer,
+    topic: &Topic<'_, super::group::Group>,
+    fresh: &Past,
+    commits: &mut Vec<Commit>,
+) -> Result<Vec<(Place, i64)>, Error> {
+    let (mut rest, mut tails) = (Vec::new(), Vec::new());
+    for (partition, offset, metadata) in std::mem::take(commits) {
+        let state = consumer.context().state();
+        if let Some(ended) = state.ended.get(&partition) {
+            let metadata = meta::write(&ended.past).into_bytes();
+            rest.push((partition, Some(ended.offset), metadata));
+            continue;
+        }
+        let past = meta::read(&metadata).ok().filter(|past| {
+            meta::whose(past, &fresh.code) == Whose::Other
+                && !past.is_of_other(fresh.topic.as_deref())
+                && !state.is_undone(&past.code)
         });
-    places.collect()
+        drop(state);
+        if let (Some(offset), Some(past)) = (offset, past) {
+            let (low, end) = topic.ends(partition)?;
+            if (low..end).contains(&offset) {
+                // It may have met that generation with another partition, and written in it here, too.
+                let past = past.in_generation(fresh.generation);
+                let place = Place {
+                    partition,
+                    offset,
+                    past,
+                };
+                tails.push((place, end));
+                continue;
+            }
+        }
+        rest.push((partition, offset, metadata));
+    }
+    *commits = rest;
+    Ok(tails)
 }
 
 /// What is kept of the group beside its commits.
@@ -270,39 +316,7 @@ fn commit<C: ConsumerContext>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::source::kafka::group::State;
-
-    #[test]
-    fn who_gets_a_partition_late_goes_back_for_the_version_that_was_taken_back() {
-        let code = |plugin: &str| {
-            Arc::new(Code {
-                plugin: plugin.to_owned(),
-                ..Code::default()
-            })
-        };
-        let mut state = State::default();
-        state.code = code("bad");
-        state.rewind(&BTreeMap::new(), 5, &[(0, 30), (1, 7)].into());
-        // As long as it runs, it makes its rows again itself.
-        assert_eq!(state.start(0, 50, &code("bad")), 50);
-        state.trade(&code("before"), 6);
-        for (partition, offset, named, expected) in [
-            (0, 50, "bad", 30),
-            (0, 20, "bad", 20),
-            (1, 50, "bad", 7),
-            // It never had that one.
-            (2, 50, "bad", 50),
-            // Somebody else has gone back in it already.
-            (0, 50, "before", 50),
-            (0, 50, "other", 50),
-        ] {
-            let start = state.start(partition, offset, &code(named));
-            assert_eq!(start, expected, "{partition}, {offset}, {named}");
-        }
-    }
 
     #[test]
     fn a_pipeline_has_the_greatest_generation_of_its_commits() {

@@ -28,7 +28,7 @@ pub(super) struct Stream {
 }
 
 /// Who is told of waiting, and who ends it.
-pub(super) type Watchers<'a> = (&'a AtomicBool, &'a Arc<Board>);
+pub(super) type Watchers<'a> = (&'a Arc<AtomicBool>, &'a Arc<Board>);
 
 /// A topic, as soon as it can be seen: how many partitions it has, and with `--once` up to where it is
 /// read.
@@ -69,6 +69,7 @@ pub(super) fn reach(
 pub(super) fn topic(
     config: kafka::Config,
     rows: Option<checkpoint::cassandra::Config>,
+    tails: Option<kafka::Tails>,
     (ends, partitions): (Ends, usize),
 ) -> anyhow::Result<Stream> {
     let rows = rows.map(checkpoint::cassandra::Store::open).transpose();
@@ -76,7 +77,7 @@ pub(super) fn topic(
         .context("a thread for sluice.checkpoints")?
         .map(Arc::new);
     let source = move || -> Result<Opened, Error> {
-        let (source, checkpoint) = kafka::open(&config, rows.clone())?;
+        let (source, checkpoint) = kafka::open(&config, rows.clone(), tails.clone())?;
         Ok((Box::new(source), Box::new(checkpoint)))
     };
     Ok(Stream {

@@ -54,7 +54,7 @@ fn of_code(
 
 /// What a steward of this pipeline works with.
 pub(super) fn means(
-    found: Found,
+    found: Arc<Found>,
     made: Made,
     (generation, kafka): (u32, Option<kafka::Config>),
     board: &Arc<Board>,
@@ -68,7 +68,6 @@ pub(super) fn means(
     };
     let schema = found.schema("samples").ok().map(|text| text.text.clone());
     let policy = Policy::from(&found.file.swap);
-    let found = Arc::new(found);
     let (loads, reads) = (found.clone(), found.clone());
     let kept = archive.clone();
     let (counts, runs) = (board.clone(), board.clone());

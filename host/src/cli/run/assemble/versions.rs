@@ -1,6 +1,6 @@
 //! Which version a pipeline begins with: that of its files, unless a swap has traded it away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::stream::{Watchers, patiently};
 use super::{Args, SinkKind, plugin_config, sink};
-use crate::archive::{self, Archive, Part, Which, is_cut_off, was_traded_away};
+use crate::archive::{self, Archive, Part, Which, was_traded_away};
 use crate::code::Code;
 use crate::config::{self, Found};
 use crate::lookup::{self, Lookup};
@@ -135,18 +135,9 @@ pub(super) fn archive(args: &Args, found: &Found) -> anyhow::Result<Option<Arc<d
     })
 }
 
-/// What a start finds.
-pub(super) struct Start {
-    /// What the group goes on with.
-    pub(super) loaded: Loaded,
-    /// In which generation, as far as the commits tell.
-    pub(super) generation: u32,
-    /// Versions that a trade was cut off from: they end what they have begun before that.
-    pub(super) before: Vec<Version>,
-}
-
 /// The version that the group goes on with. The commits name the last one; a file that a swap has traded
-/// away since is an old one, and any other file is a new deployment.
+/// away since is an old one, and any other file is a new deployment. With it, the generation that it goes on
+/// in, as far as the commits tell.
 ///
 /// # Errors
 /// When the brokers do not answer, or what the commits name cannot be loaded.
@@ -156,21 +147,14 @@ pub(super) fn go_on(
     kafka: &kafka::Config,
     archive: &dyn Archive,
     watchers: Watchers<'_>,
-) -> anyhow::Result<Start> {
+) -> anyhow::Result<(Loaded, u32)> {
     let ask = || kafka::named(kafka);
     let named = patiently("source", watchers, ask, source::Error::is_transient)?;
     let latest = named.iter().max_by_key(|named| named.generation);
     let ours = files.version.code();
     let Some(latest) = latest.filter(|_| named.iter().any(|named| *named.code != ours)) else {
-        return Ok(Start {
-            loaded: files,
-            generation: named
-                .iter()
-                .map(|named| named.generation)
-                .max()
-                .unwrap_or(0),
-            before: Vec::new(),
-        });
+        let generations = named.iter().map(|named| named.generation);
+        return Ok((files, generations.max().unwrap_or(0)));
     };
     let committed = latest.code.clone();
     let ask = || archive.history(HISTORY_MAX);
@@ -201,18 +185,8 @@ pub(super) fn go_on(
         instead(Which::Lookup(name), lookup_of_file(found, name)?)
     })?;
     let ours = loaded.version.code();
-    let codes: BTreeSet<&Code> = named.iter().map(|named| &*named.code).collect();
-    let codes = codes.into_iter().filter(|code| **code != ours);
-    let before = codes.filter(|code| is_cut_off(&history, code, &ours));
-    let before = before.filter_map(|code| {
-        let loaded = of_code(found, code, &fetch).transpose()?;
-        Some(loaded.map(|loaded| loaded.version))
-    });
-    Ok(Start {
-        generation: latest.generation + u32::from(*latest.code != ours),
-        before: before.collect::<Result<_, _>>()?,
-        loaded,
-    })
+    let generation = latest.generation + u32::from(*latest.code != ours);
+    Ok((loaded, generation))
 }
 
 /// The version of a code, from what is kept; `None`, if it is not.

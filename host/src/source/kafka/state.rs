@@ -1,0 +1,381 @@
+//! What a member has: what is its own, how far that is written, and what the broker knows of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::group::Consumer;
+use super::meta::Past;
+use super::native;
+use crate::code::Code;
+use crate::message::{Span, WriteTime};
+use crate::source::Change;
+
+/// What the hooks share with the source and the committer.
+#[derive(Default)]
+pub(super) struct State {
+    /// What makes our rows.
+    pub(super) code: Arc<Code>,
+    /// Given to us, and not read yet: their starts are not resolved.
+    pub(super) pending: BTreeSet<i32>,
+    /// What we read.
+    pub(super) owned: BTreeMap<i32, Progress>,
+    /// What the worker has not been told yet.
+    pub(super) changes: Vec<Change>,
+    /// The pipeline's: how many times its rows were to be corrected.
+    pub(super) generation: u32,
+    /// Whether some broker was connected when librdkafka last counted.
+    pub(super) is_connected: bool,
+    /// What the broker has acknowledged and nobody has asked for yet: the last of each partition.
+    pub(super) acknowledged: BTreeMap<i32, Place>,
+    /// Code that was taken back, and where it began with each partition: nobody may have owned one then.
+    undone: Option<(Arc<Code>, BTreeMap<i32, i64>)>,
+    /// Where we began with a partition, if it was in a generation that was new for it.
+    pub(super) begun: BTreeMap<i32, Place>,
+    /// Given to us, and read first by the code that their commits name: it ends what it has begun.
+    pub(super) tails: BTreeMap<i32, Tailed>,
+    /// How many there have been that read such.
+    tails_begun: u64,
+    /// How far that was read, of those that are pending again.
+    pub(super) ended: BTreeMap<i32, Place>,
+    pub(super) in_flight: Option<InFlight>,
+}
+
+/// How far a partition is.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    /// The next offset to write: all before it is durable.
+    pub(super) written: i64,
+    /// The write time of the last message before it, and what else a commit tells.
+    pub(super) past: Past,
+    /// The offset that the broker has acknowledged.
+    pub(super) committed: Option<i64>,
+    /// Whether the broker has yet to hear of other code, or of a way back, in this generation.
+    pub(super) news: Option<u32>,
+}
+
+/// A partition that other code than ours reads.
+pub(super) struct Tailed {
+    /// Who reads it: there may have been another one, before it was given to us again.
+    pub(super) tail: u64,
+    /// How far that is.
+    pub(super) progress: Progress,
+}
+
+/// A commit that has not been answered.
+pub(super) struct InFlight {
+    pub(super) commit: native::Commit<Arc<Consumer>>,
+    pub(super) places: Vec<Place>,
+}
+
+/// An offset of a partition, with what a commit of it tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which partition.
+    pub partition: i32,
+    /// The next offset.
+    pub offset: i64,
+    /// What else a commit tells.
+    pub past: Past,
+}
+
+impl Progress {
+    /// At the beginning of what is read of a place on.
+    pub(super) fn at(place: Place) -> Self {
+        Self {
+            written: place.offset,
+            past: place.past,
+            committed: Some(place.offset),
+            news: None,
+        }
+    }
+
+    /// What a commit tells of it, in this generation.
+    fn place(&self, partition: i32, generation: u32) -> Place {
+        Place {
+            partition,
+            offset: self.written,
+            past: Past {
+                generation,
+                skip: self.past.skip.filter(|skip| self.written < skip.to),
+                ..self.past.clone()
+            },
+        }
+    }
+
+    /// Notes that a span is durable.
+    ///
+    /// # Panics
+    /// If messages before it would be skipped.
+    pub(super) fn record(&mut self, span: Span, write_time: Option<WriteTime>) {
+        assert!(
+            span.start <= self.written,
+            "{span:?} does not follow on {}",
+            self.written
+        );
+        self.written = self.written.max(span.end);
+        self.past.write_time = self.past.write_time.max(write_time);
+    }
+}
+
+impl State {
+    /// Of a member that was given nothing yet.
+    pub(super) fn of(code: &Code) -> Self {
+        Self {
+            code: Arc::new(code.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// What is written further than the broker knows.
+    pub(super) fn due(&self, is_meant: impl Fn(i32) -> bool) -> Vec<Place> {
+        self.read()
+            .filter(|&(partition, progress)| {
+                is_meant(partition)
+                    && (progress.committed != Some(progress.written) || progress.news.is_some())
+            })
+            .map(|(partition, progress)| {
+                let is_tail = self.tails.contains_key(&partition);
+                let its = progress.past.generation;
+                progress.place(partition, if is_tail { its } else { self.generation })
+            })
+            .collect()
+    }
+
+    /// What is read, by our code or other.
+    pub(super) fn read(&self) -> impl Iterator<Item = (i32, &Progress)> {
+        let owned = self.owned.iter();
+        let tails = self.tails.iter();
+        let tails = tails.map(|(partition, tailed)| (partition, &tailed.progress));
+        owned
+            .chain(tails)
+            .map(|(&partition, progress)| (partition, progress))
+    }
+
+    /// Lets partitions be read by other code first; the number of who reads them.
+    pub(super) fn begin_tail<'a>(&mut self, places: impl Iterator<Item = &'a Place>) -> u64 {
+        self.tails_begun += 1;
+        let tail = self.tails_begun;
+        for place in places {
+            let progress = Progress::at(place.clone());
+            self.pending.remove(&place.partition);
+            let tailed = Tailed { tail, progress };
+            self.tails.insert(place.partition, tailed);
+        }
+        tail
+    }
+
+    /// Reads a partition from a place on.
+    pub(super) fn own(&mut self, from: Place) {
+        self.changes.push(Change::Assigned {
+            partition: from.partition,
+            start: from.offset,
+            generation: from.past.generation,
+            write_time: from.past.write_time,
+        });
+        self.owned.insert(from.partition, Progress::at(from));
+    }
+
+    /// Gives up a partition, whoever reads it.
+    pub(super) fn release(&mut self, partition: i32) {
+        self.pending.remove(&partition);
+        self.ended.remove(&partition);
+        let is_tail = self.tails.remove(&partition).is_some();
+        if self.owned.remove(&partition).is_some() || is_tail {
+            self.changes.push(Change::Released { partition });
+        }
+    }
+
+    /// Whoever read them first reads no more: what is still ours is read by our own code.
+    pub(super) fn end_tail(&mut self, number: u64) {
+        let ended = self.tails.extract_if(.., |_, tailed| tailed.tail == number);
+        for (partition, Tailed { progress, .. }) in ended {
+            let place = progress.place(partition, progress.past.generation);
+            self.pending.insert(partition);
+            self.ended.insert(partition, place);
+        }
+    }
+
+    /// Whether this is code that was taken back, and not what runs.
+    pub(super) fn is_undone(&self, code: &Code) -> bool {
+        let undone = self.undone.as_ref();
+        undone.is_some_and(|(undone, _)| **undone == *code) && *self.code != *code
+    }
+
+    /// Where a partition is to be read from whose commit names an offset and code: further back, if that
+    /// code was taken back while nobody had the partition.
+    pub(super) fn start(&self, partition: i32, offset: i64, code: &Code) -> i64 {
+        let undone = self.undone.as_ref().filter(|_| self.is_undone(code));
+        let from = undone.and_then(|(_, from)| from.get(&partition));
+        from.map_or(offset, |from| offset.min(*from))
+    }
+
+    /// Begins a generation with other code.
+    pub(super) fn trade(&mut self, code: &Arc<Code>, generation: u32) {
+        self.code = code.clone();
+        for (&partition, progress) in &mut self.owned {
+            progress.past = Past {
+                code: code.clone(),
+                ..progress.past.clone().in_generation(generation)
+            };
+            progress.news = Some(generation);
+            let place = Place {
+                partition,
+                offset: progress.written,
+                past: progress.past.clone(),
+            };
+            self.begun.insert(partition, place);
+        }
+        self.generation = generation;
+    }
+
+    /// Goes back to these offsets, in a later generation; and later to those of `late`.
+    pub(super) fn rewind(
+        &mut self,
+        to: &BTreeMap<i32, i64>,
+        generation: u32,
+        late: &BTreeMap<i32, i64>,
+    ) {
+        self.undone = Some((self.code.clone(), late.clone()));
+        for (partition, &offset) in to {
+            if let Some(progress) = self.owned.get_mut(partition) {
+                let past = progress.past.clone().in_new_epoch(progress.written);
+                progress.past = past.in_generation(generation);
+                progress.news = Some(generation);
+                progress.written = offset;
+            }
+        }
+        self.generation = generation;
+    }
+
+    /// Notes what the broker has acknowledged.
+    pub(super) fn acknowledge(&mut self, places: Vec<Place>) {
+        for place in places {
+            let owned = self.owned.get_mut(&place.partition);
+            let tails = self.tails.get_mut(&place.partition);
+            if let Some(progress) = owned.or(tails.map(|tailed| &mut tailed.progress)) {
+                if progress
+                    .news
+                    .is_some_and(|generation| place.past.generation >= generation)
+                {
+                    progress.news = None;
+                    progress.committed = Some(place.offset);
+                } else {
+                    progress.committed = progress.committed.max(Some(place.offset));
+                }
+            }
+            self.acknowledged.insert(place.partition, place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(plugin: &str) -> Arc<Code> {
+        Arc::new(Code {
+            plugin: plugin.to_owned(),
+            ..Code::default()
+        })
+    }
+
+    fn place(partition: i32, offset: i64, generation: u32) -> Place {
+        Place {
+            partition,
+            offset,
+            past: Past {
+                generation,
+                code: code("theirs"),
+                ..Past::default()
+            },
+        }
+    }
+
+    fn span(partition: i32, start: i64, end: i64) -> Span {
+        Span {
+            partition,
+            start,
+            end,
+        }
+    }
+
+    /// What is due of each partition: its offset, its generation, and whose rows are before it.
+    fn due(state: &State) -> Vec<(i32, i64, u32, String)> {
+        let due = state.due(|_| true).into_iter();
+        due.map(|at| {
+            (
+                at.partition,
+                at.offset,
+                at.past.generation,
+                at.past.code.plugin.clone(),
+            )
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_tail_is_committed_as_what_it_is_and_then_is_pending_again() {
+        let mut state = State::of(&code("ours"));
+        state.pending = [1, 2].into();
+        state.own(place(0, 10, 7));
+        state.generation = 7;
+        let first = state.begin_tail([place(1, 20, 4)].iter());
+        let second = state.begin_tail([place(2, 30, 5)].iter());
+        assert!(state.pending.is_empty() && due(&state).is_empty());
+        // Our own code changes meanwhile; theirs stays what it is.
+        state.trade(&code("newer"), 8);
+        let tailed = state.tails.get_mut(&1).unwrap();
+        tailed.progress.record(span(1, 20, 25), Some(9));
+        let theirs =
+            |partition, offset, generation| (partition, offset, generation, "theirs".to_owned());
+        assert_eq!(
+            due(&state),
+            [(0, 10, 8, "newer".to_owned()), theirs(1, 25, 4)]
+        );
+        state.acknowledge(state.due(|_| true));
+        assert!(due(&state).is_empty());
+
+        // One is taken from us and given back: who reads it from before has no say any more.
+        state.release(2);
+        assert_eq!(
+            state.changes.last(),
+            Some(&Change::Released { partition: 2 })
+        );
+        let third = state.begin_tail([place(2, 31, 5)].iter());
+        state.end_tail(second);
+        assert!(state.pending.is_empty() && state.ended.is_empty());
+
+        state.end_tail(first);
+        state.end_tail(third);
+        assert!(state.tails.is_empty());
+        assert_eq!(state.pending, [1, 2].into());
+        let ended = &state.ended[&1];
+        let past = &ended.past;
+        assert_eq!(
+            (ended.offset, past.generation, past.write_time),
+            (25, 4, Some(9))
+        );
+    }
+
+    #[test]
+    fn who_gets_a_partition_late_goes_back_for_the_version_that_was_taken_back() {
+        let mut state = State::of(&code("bad"));
+        state.rewind(&BTreeMap::new(), 5, &[(0, 30), (1, 7)].into());
+        // As long as it runs, it makes its rows again itself.
+        assert_eq!(state.start(0, 50, &code("bad")), 50);
+        state.trade(&code("before"), 6);
+        for (partition, offset, named, expected) in [
+            (0, 50, "bad", 30),
+            (0, 20, "bad", 20),
+            (1, 50, "bad", 7),
+            // It never had that one.
+            (2, 50, "bad", 50),
+            // Somebody else has gone back in it already.
+            (0, 50, "before", 50),
+            (0, 50, "other", 50),
+        ] {
+            let start = state.start(partition, offset, &code(named));
+            assert_eq!(start, expected, "{partition}, {offset}, {named}");
+        }
+    }
+}
