@@ -124,7 +124,14 @@ fn embedded(prefix: &str, folder: &Path, out: &Path) -> Result<String, Box<dyn E
 
 /// Whether a folder of a scaffold holds what a build makes, or what a package client fetches.
 fn is_built(folder: &Path) -> bool {
-    let names = ["target", "build", "node_modules", ".venv", "__pycache__"];
+    let names = [
+        "target",
+        "build",
+        "node_modules",
+        ".venv",
+        ".zig-cache",
+        "__pycache__",
+    ];
     names.iter().any(|name| folder.ends_with(name))
 }
 

@@ -188,9 +188,22 @@ const TOO_LONG: &str = match std::str::from_utf8(&[b'\n'; files::LINES_MAX + 1])
 };
 
 /// What a person writes, and what belongs to nobody's working copy.
-const ROOTS: [&str; 9] = [
-    ".ci", "cql", "data", "docs", "host", "plugins", "proof", "services", "wit",
+const ROOTS: [&str; 10] = [
+    ".ci",
+    "cql",
+    "data",
+    "docs",
+    "host",
+    "languages",
+    "plugins",
+    "proof",
+    "services",
+    "wit",
 ];
+
+/// What builds and package clients make: anywhere, and where plugins in other languages are built.
+const MADE: [&str; 2] = ["__pycache__", "target"];
+const MADE_IN_LANGUAGES: [&str; 4] = [".venv", ".zig-cache", "build", "node_modules"];
 
 fn tree() -> Tree {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -212,7 +225,13 @@ fn walk(tree: &mut Tree, path: &str, folder: &Path) {
     for entry in entries.map(|entry| entry.expect("our folders can be read")) {
         let name = entry.file_name().into_string().expect("our names are text");
         let path = format!("{path}/{name}");
-        if entry.path().is_dir() && name != "target" && name != "__pycache__" {
+        let is_made = MADE.contains(&name.as_str())
+            || (path.starts_with("languages/") && MADE_IN_LANGUAGES.contains(&name.as_str()));
+        // What a link leads to is looked at where it is.
+        if is_made || entry.path().is_symlink() {
+            continue;
+        }
+        if entry.path().is_dir() {
             walk(tree, &path, &entry.path());
         } else if entry.path().is_file() {
             insert(tree, &path, &entry.path());
