@@ -51,6 +51,8 @@ pub enum Outcome {
     Running,
     /// It has stood its probation.
     Kept,
+    /// The process ended first, and the version went on without being watched.
+    Unwatched,
     /// The version before is back.
     RolledBack,
     /// It was given up before a row was written under it.
@@ -58,13 +60,28 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 4] = [Self::Running, Self::Kept, Self::RolledBack, Self::Abandoned];
+    const ALL: [Self; 5] = [
+        Self::Running,
+        Self::Kept,
+        Self::Unwatched,
+        Self::RolledBack,
+        Self::Abandoned,
+    ];
+
+    /// Whether the version that was traded in may still make rows.
+    pub(crate) fn is_in(self) -> bool {
+        match self {
+            Self::Running | Self::Kept | Self::Unwatched => true,
+            Self::RolledBack | Self::Abandoned => false,
+        }
+    }
 
     /// Its name in tables and answers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Kept => "kept",
+            Self::Unwatched => "unwatched",
             Self::RolledBack => "rolled_back",
             Self::Abandoned => "abandoned",
         }
@@ -234,7 +251,7 @@ pub fn was_traded_away(
             continue;
         };
         let (from, to) = match entry.outcome {
-            Outcome::Running | Outcome::Kept => (old, new),
+            Outcome::Running | Outcome::Kept | Outcome::Unwatched => (old, new),
             Outcome::RolledBack => (new, old),
             Outcome::Abandoned => continue,
         };
@@ -269,11 +286,40 @@ pub fn ends_what_it_began(history: &[Generation], old: &Code, new: &Code) -> boo
     };
     let is_thrown_out = match last.outcome {
         Outcome::RolledBack => last.code == *old,
-        Outcome::Running | Outcome::Kept | Outcome::Abandoned => {
+        Outcome::Running | Outcome::Kept | Outcome::Unwatched | Outcome::Abandoned => {
             last.replaced == *old && last.by == WAY_BACK
         }
     };
     !is_thrown_out
+}
+
+/// How the trades ended that nobody told the end of, for a process that begins with `ours`: those who ordered
+/// them are gone, or tell it later.
+pub fn left_open(history: &[Generation], ours: &Code) -> Vec<(u32, End)> {
+    let open = history
+        .iter()
+        .filter(|entry| entry.outcome == Outcome::Running);
+    let end = |entry: &Generation| {
+        let (outcome, reason) = match (entry.by == WAY_BACK, entry.code == *ours) {
+            (true, true) => (Outcome::Kept, entry.reason.as_str()),
+            (true, false) => (Outcome::Abandoned, "the process ended before the way back"),
+            (false, _) => (
+                Outcome::Unwatched,
+                "the process ended in its probation, and nobody watched it from there on",
+            ),
+        };
+        let reason = reason.to_owned();
+        let pause_us = 0;
+        (
+            entry.generation,
+            End {
+                outcome,
+                reason,
+                pause_us,
+            },
+        )
+    };
+    open.map(end).collect()
 }
 
 /// The plugins that trades brought in and that were always taken back during their probation: all that
@@ -283,8 +329,7 @@ pub fn taken_back(history: &[Generation]) -> BTreeSet<String> {
     let is_only_taken_back = |digest: &String| {
         let runs = |entry: &Generation| entry.code.plugin == *digest;
         let back = count(&|entry| runs(entry) && entry.outcome == Outcome::RolledBack);
-        let stayed = [Outcome::Running, Outcome::Kept];
-        let stayed = count(&|entry| runs(entry) && stayed.contains(&entry.outcome));
+        let stayed = count(&|entry| runs(entry) && entry.outcome.is_in());
         // Each way back is a trade of its own; another one tells that it had run before.
         let left = count(&|entry| entry.replaced.plugin == *digest);
         stayed == 0 && left <= back

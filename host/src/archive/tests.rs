@@ -65,7 +65,7 @@ fn an_old_file_is_told_from_a_new_deployment() {
 
 #[test]
 fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
-    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    use Outcome::{Abandoned, Kept, RolledBack, Running, Unwatched};
     type Case = (
         &'static [(Outcome, &'static str, &'static str)],
         &'static str,
@@ -85,6 +85,21 @@ fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
         // Tried a second time.
         (&[(Running, "b", "a"), (RolledBack, "b", "a")], "Ada", true),
         (&[(Kept, "a", "b"), (Kept, "b", "a")], "Ada", true),
+        (&[(Unwatched, "a", "b")], "Ada", true),
+        // By several trades, each cut off or not, and whatever was tried in between.
+        (&[(Kept, "c", "b"), (Kept, "a", "c")], "Ada", true),
+        (&[(Running, "c", "b"), (Unwatched, "a", "c")], "Ada", true),
+        (
+            &[
+                (Kept, "c", "b"),
+                (Kept, "d", "c"),
+                (RolledBack, "c", "d"),
+                (Kept, "a", "c"),
+            ],
+            "Ada",
+            true,
+        ),
+        (&[(Abandoned, "c", "b"), (Kept, "a", "c")], "Ada", false),
         // To and fro, and killed each time before the probation was over.
         (&[(Running, "a", "b"), (Running, "b", "a")], "Ada", true),
         (&[(Running, "a", "b"), (RolledBack, "b", "a")], "Ada", true),
@@ -104,6 +119,81 @@ fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
         let [old, new] = ["a", "b"].map(|of| entry(Kept, of, of).code);
         let is_it = ends_what_it_began(&entries, &old, &new);
         assert_eq!(is_it, *expected, "{history:?} by {by}");
+    }
+}
+
+/// Thrown out, then something else came: what was thrown out ends nothing, by however many trades.
+#[test]
+fn what_was_thrown_out_ends_nothing_later() {
+    use Outcome::{Kept, RolledBack};
+    let mut entries = [(Kept, "a", "c"), (Kept, "b", "a"), (RolledBack, "a", "b")]
+        .map(|(outcome, old, new)| entry(outcome, old, new));
+    WAY_BACK.clone_into(&mut entries[1].by);
+    let [a, b, c] = ["a", "b", "c"].map(|of| entry(Kept, of, of).code);
+    assert!(ends_what_it_began(&entries, &a, &c));
+    assert!(!ends_what_it_began(&entries, &b, &c));
+    assert!(!ends_what_it_began(&entries, &b, &a));
+}
+
+#[test]
+fn a_trade_whose_end_nobody_told_is_ended_by_the_next_process() {
+    use Outcome::{Abandoned, Kept, RolledBack, Running, Unwatched};
+    type Case = (
+        &'static [(Outcome, &'static str)],
+        &'static str,
+        &'static [Option<Outcome>],
+    );
+    // Outcomes and by whom they were, all from `a` to `b` or, on the way back, from `b` to `a`, the last one
+    // first; what the process begins with; how they end.
+    let cases: &[Case] = &[
+        (&[], "b", &[]),
+        (&[(Running, "Ada")], "b", &[Some(Unwatched)]),
+        (&[(Running, "Ada")], "a", &[Some(Unwatched)]),
+        (
+            &[
+                (Kept, "Ada"),
+                (RolledBack, "Ada"),
+                (Abandoned, "Ada"),
+                (Unwatched, "Ada"),
+            ],
+            "b",
+            &[None; 4],
+        ),
+        // It is not known how far the way back was gone, and what is not known was not taken back.
+        (
+            &[(Running, WAY_BACK), (Running, "Ada")],
+            "a",
+            &[Some(Kept), Some(Unwatched)],
+        ),
+        (
+            &[(Running, WAY_BACK), (Running, "Ada")],
+            "b",
+            &[Some(Abandoned), Some(Unwatched)],
+        ),
+    ];
+    for (history, ours, expected) in cases {
+        let entries = (1..)
+            .zip(history.iter())
+            .map(|(generation, (outcome, by))| {
+                let (old, new) = if *by == WAY_BACK {
+                    ("b", "a")
+                } else {
+                    ("a", "b")
+                };
+                Generation {
+                    generation,
+                    by: (*by).to_owned(),
+                    ..entry(*outcome, old, new)
+                }
+            });
+        let ours = entry(Kept, ours, ours).code;
+        let ends = left_open(&entries.collect::<Vec<_>>(), &ours);
+        let found = ends
+            .into_iter()
+            .map(|(generation, end)| (generation, end.outcome));
+        let expected = (1..).zip(expected.iter());
+        let expected = expected.filter_map(|(at, outcome)| Some((at, (*outcome)?)));
+        assert!(found.eq(expected), "{history:?}");
     }
 }
 
