@@ -4,6 +4,7 @@
 //! nothing of it touches a worker; the trade itself is a batch's boundary.
 
 mod back;
+mod beside;
 pub mod diff;
 mod event;
 pub mod files;
@@ -161,12 +162,12 @@ impl Pending {
         )
     }
 
-    /// Whether it was agreed to, within `wait`.
-    fn is_agreed(&self, wait: Duration) -> Result<bool, Refusal> {
-        match self.answers.agreed.recv_timeout(wait) {
+    /// Whether it was agreed to by now.
+    fn is_agreed(&self) -> Result<bool, Refusal> {
+        match self.answers.agreed.try_recv() {
             Ok(()) => Ok(true),
-            Err(RecvTimeoutError::Timeout) => Ok(false),
-            Err(RecvTimeoutError::Disconnected) => Err(Refusal::new(
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Disconnected) => Err(Refusal::new(
                 "withdrawn",
                 "it was withdrawn before it was agreed to",
             )),

@@ -1,8 +1,11 @@
 //! `[swap]`: how much another version may differ where nobody is asked.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
+use super::file::duration;
 use crate::swap::Policy;
 
 /// `[swap]`
@@ -22,6 +25,10 @@ pub struct SwapSection {
     pub max_slowdown: u32,
     /// How many batches a new version is on probation for; 0 = it stays.
     pub probation: u32,
+    /// How long it is so at most: it stays as well where fewer batches come in this time.
+    #[serde(with = "duration")]
+    #[schemars(with = "String", extend("x-reads" = "duration"))]
+    pub probation_time: Duration,
 }
 
 impl Default for SwapSection {
@@ -31,12 +38,14 @@ impl Default for SwapSection {
             max_rejected,
             max_slowdown,
             probation,
+            probation_time,
         } = Policy::default();
         Self {
             max_changed,
             max_rejected,
             max_slowdown,
             probation,
+            probation_time,
         }
     }
 }
@@ -48,6 +57,7 @@ impl From<&SwapSection> for Policy {
             max_rejected: section.max_rejected,
             max_slowdown: section.max_slowdown,
             probation: section.probation,
+            probation_time: section.probation_time,
         }
     }
 }

@@ -16,6 +16,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A version that may still be taken back.
 pub(super) struct Probation {
     pub(super) begun: Begun,
+    pub(super) since: Instant,
     /// Whoever asked for it, if he still listens.
     pub(super) asker: Pending,
 }
@@ -37,7 +38,9 @@ impl Life {
         let tally = self.tallies.between(self.current.generation, u32::MAX);
         if let Some(reason) = tally.is_worse_than(&probation.begun.before) {
             self.roll_back(&reason);
-        } else if tally.batches >= u64::from(self.means.policy.probation) {
+        } else if tally.batches >= u64::from(self.means.policy.probation)
+            || probation.since.elapsed() >= self.means.policy.probation_time
+        {
             self.keep();
         }
     }
@@ -66,6 +69,8 @@ impl Life {
         let (Some(probation), Some(before)) = (self.probation.take(), self.before.take()) else {
             return;
         };
+        // What it makes from here on would only have to be made again.
+        self.control.expect_orders(true);
         let bad = self.current.clone();
         tracing::warn!(reason, generation = bad.generation, "rolling back");
         // The way back takes one generation, and the version before the next.

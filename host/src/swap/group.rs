@@ -28,7 +28,7 @@ pub struct Share {
 }
 
 /// Asks what the group runs; nothing, if it cannot be known now. Waits for the brokers.
-pub type Ask = dyn Fn() -> Option<Vec<Share>> + Send;
+pub type Ask = dyn Fn() -> Option<Vec<Share>> + Send + Sync;
 
 /// Keeps the status up to date, in a thread of its own: brokers that do not answer hold nothing up.
 pub(super) fn watch(

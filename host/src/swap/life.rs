@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::back::Probation;
 use super::means::{Means, Ran};
@@ -17,7 +18,7 @@ use crate::worker::Control;
 
 /// The steward's thread.
 pub(super) struct Life {
-    pub(super) means: Means,
+    pub(super) means: Arc<Means>,
     pub(super) control: Arc<Control>,
     pub(super) words: Receiver<Word>,
     pub(super) offered: Receiver<Pending>,
@@ -42,21 +43,30 @@ pub(super) struct Begun {
 
 impl Life {
     pub(super) fn live(mut self) {
+        self.means.end_what_was_left();
         self.show(None);
         while !self.control.is_stopping() {
-            match self.words.recv_timeout(TICK) {
-                Ok(Word::Failing { reason, .. }) => self.roll_back(&reason),
-                Ok(Word::Settled { .. }) => self.keep(),
-                // Of a trade that nobody waits for any more.
-                Ok(Word::Traded { .. } | Word::WentBack { .. }) => {}
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            if !self.hear() {
+                return;
             }
-            self.watch();
             if let Some(pending) = self.next() {
                 self.attend(pending);
             }
         }
+    }
+
+    /// Hears for a moment what workers tell, and looks how what is on probation does, whatever else is in
+    /// hand. `false`: there is nobody to hear any more.
+    pub(super) fn hear(&mut self) -> bool {
+        match self.words.recv_timeout(TICK) {
+            Ok(Word::Failing { reason, .. }) => self.roll_back(&reason),
+            Ok(Word::Settled { .. }) => self.keep(),
+            // Of a trade that nobody waits for any more.
+            Ok(Word::Traded { .. } | Word::WentBack { .. }) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        self.watch();
+        true
     }
 
     /// The last offer; those before it are given up for it.
@@ -91,8 +101,12 @@ impl Life {
         self.set_candidate(None);
         match answered {
             Ok(Some(begun)) => {
-                let (failing, asker) = (begun.failing.clone(), pending);
-                self.probation = Some(Probation { begun, asker });
+                let failing = begun.failing.clone();
+                self.probation = Some(Probation {
+                    begun,
+                    since: Instant::now(),
+                    asker: pending,
+                });
                 if let Some(reason) = failing {
                     self.roll_back(&reason);
                 }
@@ -108,8 +122,7 @@ impl Life {
 
     /// Proves what is offered, lets whoever decides decide, and trades.
     fn take_in(&mut self, pending: &Pending) -> Result<Option<Begun>, Refusal> {
-        let mut on_step = |step, detail| pending.tell(Event::Step { step, detail });
-        let proven = self.means.prove(&self.current, pending, &mut on_step)?;
+        let proven = self.prove(pending)?;
         let limits = self
             .means
             .policy
@@ -120,23 +133,13 @@ impl Life {
             return Ok(None);
         }
         if pending.offer.consent == Consent::Asked {
-            while !pending.is_agreed(TICK)? {
-                if self.is_superseded() {
-                    return Err(superseded());
-                }
-                if self.control.is_stopping() {
-                    return Err(Refusal::new("stopping", "the host ends"));
-                }
-                self.watch();
-            }
+            self.wait_for_consent(pending)?;
         } else if self.is_superseded() {
             return Err(superseded());
         }
-        let parts = self
-            .current
-            .parts_with(&pending.offer.what, &proven.version);
         let Proven {
             version,
+            parts,
             keys,
             proposal,
         } = proven;
@@ -149,6 +152,25 @@ impl Life {
         let mut begun = self.trade(next, pending, &proposal.text)?;
         begun.before = begun.before.allowing(&proposal.diff);
         Ok(Some(begun))
+    }
+
+    /// Waits until whoever asks agrees to what was proposed.
+    fn wait_for_consent(&mut self, pending: &Pending) -> Result<(), Refusal> {
+        let compared = self.current.generation;
+        while !pending.is_agreed()? {
+            if self.is_superseded() {
+                return Err(superseded());
+            }
+            if !self.hear() || self.control.is_stopping() {
+                return Err(stopping());
+            }
+            if self.current.generation != compared {
+                let reason = "the version that it was compared with has been taken back since: \
+                              offer it again";
+                return Err(Refusal::new("outdated", reason));
+            }
+        }
+        Ok(())
     }
 
     /// The version before, by hand: what is on probation is taken back, and what is not is traded.
@@ -198,7 +220,7 @@ impl Life {
         let (version, digest) = (&origin.version, &origin.digest);
         tracing::info!(version, digest, generation, pause_us, "traded");
         let pauses = answers.pauses.iter();
-        pending.tell(Event::Traded(Traded {
+        let traded = Traded {
             name: origin.name.clone(),
             version: version.clone(),
             digest: digest.clone(),
@@ -208,10 +230,11 @@ impl Life {
             pauses_us: pauses
                 .map(|(&worker, &pause)| (worker, micros(pause)))
                 .collect(),
-        }));
+        };
         self.means.count("traded");
         self.before = Some(std::mem::replace(&mut self.current, next));
         self.show(Some(self.means.policy.probation));
+        pending.tell(Event::Traded(traded));
         Ok(Begun {
             firsts: answers.firsts,
             failing: answers.failing,
@@ -244,4 +267,8 @@ impl Life {
 
 fn superseded() -> Refusal {
     Refusal::new("superseded", "another version was offered after it")
+}
+
+pub(super) fn stopping() -> Refusal {
+    Refusal::new("stopping", "the host ends")
 }

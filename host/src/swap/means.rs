@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::policy::Policy;
-use super::prove::{self, Context, Fixtures, Proven};
-use super::{Pending, Refusal, What};
-use crate::archive::{self, Archive, End, Generation, Outcome, Part};
+use super::prove::{self, Context, Fixtures, Loaded, Proven};
+use super::{Refusal, What};
+use crate::archive::{self, Archive, End, Generation, Part};
 use crate::code::Code;
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
@@ -42,21 +42,22 @@ pub struct Means {
     /// What the members of the group run, if there is a group.
     pub group: Option<Box<super::Ask>>,
     /// Counts what became of offers, for metrics.
-    pub count: Box<dyn Fn(&'static str) + Send>,
+    pub count: Box<dyn Fn(&'static str) + Send + Sync>,
     /// Is told what runs from now on.
-    pub runs: Box<dyn Fn(&Ran) + Send>,
+    pub runs: Box<dyn Fn(&Ran) + Send + Sync>,
 }
 
 /// Loads a plugin of a name from its bytes, with the lookups that run, by name; others as the
 /// pipeline's configuration says.
 pub type Load =
-    dyn Fn(&str, &[u8], &dyn Fn(&str) -> Option<Part>) -> Result<Version, Refusal> + Send;
-/// Loads the version of a code, with what it was loaded from.
-pub type OfCode = dyn Fn(&Code) -> Result<Option<(Version, Vec<Part>)>, Refusal> + Send;
+    dyn Fn(&str, &[u8], &dyn Fn(&str) -> Option<Part>) -> Result<Loaded, Refusal> + Send + Sync;
+/// Loads the version of a code.
+pub type OfCode = dyn Fn(&Code) -> Result<Option<Loaded>, Refusal> + Send + Sync;
 /// The samples that lie beside a plugin's file of this name.
-pub type Beside = dyn Fn(&str) -> Option<Fixtures> + Send;
+pub type Beside = dyn Fn(&str) -> Option<Fixtures> + Send + Sync;
 /// Reads a file of reference data.
-pub type ReadLookup = dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, Refusal> + Send;
+pub type ReadLookup =
+    dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, Refusal> + Send + Sync;
 
 /// A version that ran, or runs.
 #[derive(Clone)]
@@ -78,38 +79,6 @@ impl Ran {
         let index = lookups.clone().position(|(known, _)| known == name)?;
         self.parts.get(index + 1).cloned()
     }
-
-    /// The parts of a version that has one of these instead.
-    pub(super) fn parts_with(&self, what: &What, version: &Version) -> Vec<Part> {
-        let mut parts = self.parts.clone();
-        match what {
-            What::Plugin { name, bytes } => {
-                let plugin = Part {
-                    name: name.clone(),
-                    bytes: bytes.clone(),
-                };
-                let lookup = |digest: &str| parts.iter().find(|part| part.digest() == digest);
-                let lookups = version.lookups.iter();
-                let lookups = lookups.filter_map(|(_, read)| lookup(read.digest()).cloned());
-                parts = [plugin].into_iter().chain(lookups).collect();
-            }
-            What::Lookup {
-                lookup,
-                name,
-                bytes,
-            } => {
-                let index = version.lookups.iter().position(|(name, _)| name == lookup);
-                if let Some(part) = index.and_then(|index| parts.get_mut(index + 1)) {
-                    *part = Part {
-                        name: name.clone(),
-                        bytes: bytes.clone(),
-                    };
-                }
-            }
-            What::Before => {}
-        }
-        parts
-    }
 }
 
 impl Means {
@@ -124,9 +93,7 @@ impl Means {
         let history = archive.history(HISTORY_MAX);
         let history = history.map_err(|error| Refusal::new("store_away", error.to_string()))?;
         let code = current.version.code();
-        let is_its = |entry: &&Generation| {
-            entry.code == code && matches!(entry.outcome, Outcome::Running | Outcome::Kept)
-        };
+        let is_its = |entry: &&Generation| entry.code == code && entry.outcome.is_in();
         let entry = history.iter().find(is_its).ok_or_else(unknown)?;
         let (version, parts) = (self.of_code)(&entry.replaced)?.ok_or_else(unknown)?;
         Ok(Ran {
@@ -147,12 +114,14 @@ impl Means {
     pub(super) fn prove(
         &self,
         current: &Ran,
-        pending: &Pending,
+        what: &What,
+        is_withdrawn: &dyn Fn() -> bool,
         on_step: &mut prove::OnStep<'_>,
     ) -> Result<Proven, Refusal> {
         let lookup = |name: &str| current.lookup(name);
         let context = Context {
             current: &current.version,
+            parts: &current.parts,
             load: &|name, bytes| (self.load)(name, bytes, &lookup),
             read_lookup: &*self.read_lookup,
             beside: &*self.beside,
@@ -162,9 +131,9 @@ impl Means {
             },
             schema: self.schema.as_deref(),
             recent: &self.recent,
-            is_withdrawn: &|| pending.is_gone(),
+            is_withdrawn,
         };
-        prove::prove(&pending.offer.what, &context, on_step)
+        prove::prove(what, &context, on_step)
     }
 
     /// Keeps what a version was loaded from, and takes a generation for it.
@@ -203,6 +172,21 @@ impl Means {
         {
             // The commits say what runs. Who asks later finds the trade as it began.
             tracing::warn!(%error, generation, "what became of a trade is not in the history");
+        }
+    }
+
+    /// Notes in the history how the trades ended that a process before this one did not see to their end.
+    pub(super) fn end_what_was_left(&self) {
+        let Some(archive) = &self.archive else {
+            return;
+        };
+        match archive.history(HISTORY_MAX) {
+            Ok(history) => {
+                for (generation, end) in archive::left_open(&history, &self.first.version.code()) {
+                    self.finish(generation, &end);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the history cannot be read"),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What gets in without a question: `[swap]` of `pipeline.toml`.
 
+use std::time::Duration;
+
 use super::{Consent, Proposal, Refusal};
 
 /// How much another version may differ where nobody is asked.
@@ -13,6 +15,8 @@ pub struct Policy {
     pub max_slowdown: u32,
     /// How many batches may still bring the version before back.
     pub probation: u32,
+    /// For how long they may; where fewer come, the version stays.
+    pub probation_time: Duration,
 }
 
 impl Default for Policy {
@@ -22,6 +26,7 @@ impl Default for Policy {
             max_rejected: 0.0,
             max_slowdown: 10,
             probation: 100,
+            probation_time: Duration::from_secs(600),
         }
     }
 }

@@ -9,6 +9,7 @@ mod steady;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::archive::Part;
 use crate::lookup::{self, Lookup};
 use crate::recent::Recent;
 use crate::row::{Key, Target};
@@ -19,8 +20,10 @@ use super::diff::Side;
 use super::proposal::{Name, Proposal, short};
 use super::{Refusal, What};
 
+/// A version, and what it was loaded from: its plugin, then its lookups in their order.
+pub type Loaded = (Version, Vec<Part>);
 /// Loads a plugin of a name as the pipeline's configuration says, with its lookups.
-pub type Load<'a> = dyn Fn(&str, &[u8]) -> Result<Version, Refusal> + 'a;
+pub type Load<'a> = dyn Fn(&str, &[u8]) -> Result<Loaded, Refusal> + 'a;
 /// Reads a file of reference data as the pipeline's configuration says.
 pub type ReadLookup<'a> = dyn Fn(&lookup::Declared, &str, &[u8]) -> Result<Lookup, Refusal> + 'a;
 /// The samples that lie beside a plugin's file of this name.
@@ -32,6 +35,8 @@ pub type Prepare<'a> = dyn Fn(&[Target]) -> Result<Vec<Key>, sink::Error> + 'a;
 pub struct Context<'a> {
     /// The version that runs.
     pub current: &'a Version,
+    /// What that was loaded from.
+    pub parts: &'a [Part],
     /// How a plugin is loaded.
     pub load: &'a Load<'a>,
     /// How reference data is read.
@@ -67,6 +72,8 @@ pub type OnStep<'a> = dyn FnMut(&'static str, String) + 'a;
 pub struct Proven {
     /// It.
     pub version: Version,
+    /// What it was loaded from.
+    pub parts: Vec<Part>,
     /// The keys of its tables.
     pub keys: Vec<Key>,
     /// What was found.
@@ -100,10 +107,10 @@ pub fn prove(
     on_step: &mut OnStep<'_>,
 ) -> Result<Proven, Refusal> {
     let current = context.current;
-    let (version, old, new, samples) = match what {
+    let ((version, parts), old, new, samples) = match what {
         What::Plugin { name, bytes } => {
-            let version = load(name, bytes, context, on_step)?;
-            let (old, new) = (plugin_name(current), plugin_name(&version));
+            let loaded = load(name, bytes, context, on_step)?;
+            let (old, new) = (plugin_name(current), plugin_name(&loaded.0));
             if old.name != new.name {
                 let reason = format!(
                     "it is the plugin `{}`, and `{}` runs: another plugin needs a host of its own",
@@ -111,16 +118,16 @@ pub fn prove(
                 );
                 return Err(Refusal::new("other_plugin", reason));
             }
-            let samples = try_samples(name, bytes, &version, context, on_step)?;
-            (version, old, new, samples)
+            let samples = try_samples(name, bytes, &loaded.0, context, on_step)?;
+            (loaded, old, new, samples)
         }
         What::Lookup {
             lookup,
             name,
             bytes,
         } => {
-            let (version, old, new) = with_lookup((lookup, name, bytes), context, on_step)?;
-            (version, old, new, None)
+            let (loaded, old, new) = with_lookup((lookup, name, bytes), context, on_step)?;
+            (loaded, old, new, None)
         }
         What::Before => panic!("the version before is not proved again"),
     };
@@ -136,6 +143,7 @@ pub fn prove(
     let proposal = on_messages(&version, &keys, proposal, context, on_step)?;
     Ok(Proven {
         version,
+        parts,
         keys,
         proposal,
     })
@@ -148,7 +156,7 @@ fn load(
     bytes: &[u8],
     context: &Context<'_>,
     on_step: &mut OnStep<'_>,
-) -> Result<Version, Refusal> {
+) -> Result<Loaded, Refusal> {
     let digest = lookup::hex_digest(bytes);
     if digest == context.current.plugin.digest() {
         return Err(same(name, &digest));
@@ -157,16 +165,16 @@ fn load(
         "load",
         format!("compiles and starts {name}, {} bytes", bytes.len()),
     );
-    let version = (context.load)(name, bytes)?;
-    let card = version.plugin.card();
+    let loaded = (context.load)(name, bytes)?;
+    let card = loaded.0.plugin.card();
     let took = card
         .compile_ms
         .map_or("it was compiled before".to_owned(), |ms| {
             format!("compiled in {ms} ms")
         });
-    on_step("loaded", format!("{}: {took}", plugin_name(&version)));
+    on_step("loaded", format!("{}: {took}", plugin_name(&loaded.0)));
     context.go_on()?;
-    Ok(version)
+    Ok(loaded)
 }
 
 fn same(name: &str, digest: &str) -> Refusal {
@@ -180,7 +188,7 @@ fn with_lookup(
     (lookup, name, bytes): (&str, &str, &[u8]),
     context: &Context<'_>,
     on_step: &mut OnStep<'_>,
-) -> Result<(Version, Name, Name), Refusal> {
+) -> Result<(Loaded, Name, Name), Refusal> {
     let current = context.current;
     let declared = current.plugin.description().lookups.iter();
     let index = declared
@@ -216,10 +224,15 @@ fn with_lookup(
         digest: lookup.digest().to_owned(),
     };
     let (old, new) = (named(&current.lookups[index].1), named(&read));
-    let mut version = current.clone();
+    let (mut version, mut parts) = (current.clone(), context.parts.to_vec());
     version.lookups[index].1 = Arc::new(read);
+    // The plugin is the first.
+    parts[index + 1] = Part {
+        name: name.to_owned(),
+        bytes: bytes.to_vec(),
+    };
     context.go_on()?;
-    Ok((version, old, new))
+    Ok(((version, parts), old, new))
 }
 
 /// Tries a plugin on its own samples, if it brings some: how many.

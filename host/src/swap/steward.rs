@@ -68,7 +68,7 @@ impl Steward {
         let life = move || {
             let current = means.first.clone();
             Life {
-                means,
+                means: means.into(),
                 control,
                 words: heard,
                 offered,

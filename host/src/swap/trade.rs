@@ -128,6 +128,7 @@ impl Workers<'_> {
         for (worker, order) in orders.0.into_iter().enumerate() {
             self.control.order(worker, order);
         }
+        self.control.expect_orders(false);
         let until = Instant::now() + WAIT_MAX;
         let mut told = Instant::now();
         while !answers.missing.is_empty() && Instant::now() < until && !self.control.is_stopping() {

@@ -18,6 +18,7 @@ pub struct Control {
     resumes: AtomicU64,
     orders: Mutex<BTreeMap<usize, VecDeque<Order>>>,
     has_orders: AtomicBool,
+    expects_orders: AtomicBool,
     generation: AtomicU32,
     ends: Ends,
 }
@@ -33,6 +34,7 @@ impl Control {
             resumes: AtomicU64::new(0),
             orders: Mutex::default(),
             has_orders: AtomicBool::new(false),
+            expects_orders: AtomicBool::new(false),
             generation: AtomicU32::new(0),
             ends,
         }
@@ -115,6 +117,17 @@ impl Control {
         orders.retain(|_, orders| !orders.is_empty());
         self.has_orders.store(!orders.is_empty(), Ordering::Release);
         order
+    }
+
+    /// Whether orders are on their way that no worker should get further without: until they have them,
+    /// they take no batch.
+    pub fn expect_orders(&self, are_coming: bool) {
+        self.expects_orders.store(are_coming, Ordering::Release);
+    }
+
+    /// Whether workers wait for orders.
+    pub fn expects_orders(&self) -> bool {
+        self.expects_orders.load(Ordering::Acquire)
     }
 
     /// Notes a generation that a worker has met.

@@ -1,13 +1,17 @@
-//! When a worker takes nothing although there is something: somebody has paused the work, or its
-//! breaker is open.
+//! When a worker takes nothing although there is something: somebody has paused the work, orders are on
+//! their way, or its breaker is open.
 
 use super::{Breaker, Error, Opened, SERVE_MAX, Worker};
 
 impl Worker {
-    /// Whether this turn takes no batch, because somebody has paused the work. The worker stays in
-    /// the group, and commits what is written.
+    /// Whether this turn takes no batch, because somebody has paused the work, or a version is to be
+    /// taken back. The worker stays in the group, and commits what is written.
     pub(super) fn rests(&mut self) -> Result<bool, Error> {
-        let Some(reason) = self.control.paused() else {
+        let reason = match self.control.expects_orders() {
+            true => Some("a version is being taken back".to_owned()),
+            false => self.control.paused(),
+        };
+        let Some(reason) = reason else {
             self.stalls.goes_on(&self.reports, "pause");
             return Ok(false);
         };

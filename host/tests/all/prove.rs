@@ -128,7 +128,8 @@ fn offer(name: &str, bytes: Vec<u8>, consent: Consent) -> Result<Proven, Refusal
     let recent = recent(&current, facts());
     let context = Context {
         current: &current,
-        load: &load,
+        parts: &[],
+        load: &|name, bytes| Ok((load(name, bytes)?, vec![])),
         read_lookup: &read_lookup,
         beside: &|_| None,
         prepare: &prepare,
@@ -277,7 +278,8 @@ fn samples_may_come_with_the_plugin_or_lie_beside_it() {
         let (fixtures, recent) = (beside(golden), Recent::default());
         let context = Context {
             current: &current,
-            load: &load,
+            parts: &[],
+            load: &|name, bytes| Ok((load(name, bytes)?, vec![])),
             read_lookup: &read_lookup,
             beside: &move |name| (name == "a.wasm").then(|| fixtures.clone()),
             prepare: &prepare,
@@ -304,7 +306,8 @@ fn a_candidate_that_nobody_wants_any_more_is_given_up() {
     let recent = recent(&current, facts());
     let context = Context {
         current: &current,
-        load: &load,
+        parts: &[],
+        load: &|name, bytes| Ok((load(name, bytes)?, vec![])),
         read_lookup: &read_lookup,
         beside: &|_| None,
         prepare: &prepare,

@@ -1,10 +1,12 @@
 //! Versions traded in a running pipeline, and taken back: the real workers, a broker within this process,
 //! and tables in memory.
 
+mod steward;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,7 @@ use host::sink::dead_letter::Off;
 use host::sink::memory::Memory;
 use host::sink::{Room, Sink};
 use host::source::{Limits, kafka};
+use host::swap::{Means, Steward};
 use host::version::Version;
 use host::worker::{
     self, Back, Control, Ended, Ends, Error, Fitted, Order, Report, Trade, sweeping,
@@ -54,6 +57,9 @@ struct World {
     reports: Receiver<Report>,
     producer: BaseProducer,
     memory: Memory,
+    /// While it is locked, the store opens no connection.
+    store: Arc<Mutex<()>>,
+    steward: Option<Steward>,
     sent: usize,
     /// By number: what each message's version adds, and puts before its key.
     versions: BTreeMap<usize, (usize, &'static str)>,
@@ -63,6 +69,11 @@ struct World {
 
 impl World {
     fn start(version: Version) -> Self {
+        Self::start_with(version, |_| None)
+    }
+
+    /// With a steward, if there are means for one.
+    fn start_with(version: Version, means: impl FnOnce(Arc<Plan>) -> Option<Means>) -> Self {
         let broker = Broker::start(TOPIC, PARTITIONS).unwrap();
         let memory = Memory::open(SCHEMA).unwrap();
         let config = kafka::Config {
@@ -72,7 +83,8 @@ impl World {
             code: version.code(),
             ..kafka::Config::default()
         };
-        let tables = memory.clone();
+        let store = Arc::<Mutex<()>>::default();
+        let (tables, opens) = (memory.clone(), store.clone());
         let plan = Plan {
             topic: TOPIC.into(),
             // Two of them wait for each other at this broker, for as long as a session.
@@ -92,18 +104,27 @@ impl World {
                 let checkpoint = checkpoint::kafka::Kafka::new(committer, None);
                 Ok((Box::new(source), Box::new(checkpoint)))
             }),
-            sink: Box::new(move |_| Ok(Room::new(Box::new(tables.clone()), Box::new(Off)))),
+            sink: Box::new(move |_| {
+                drop(opens.lock().unwrap_or_else(PoisonError::into_inner));
+                Ok(Room::new(Box::new(tables.clone()), Box::new(Off)))
+            }),
             grace: PATIENCE,
         };
+        let plan = Arc::new(plan);
         let control = Arc::new(Control::new(
             Arc::new(AtomicBool::new(false)),
             Ends::default(),
         ));
+        let steward =
+            means(plan.clone()).map(|means| Steward::begin(means, control.clone()).unwrap());
         let (tell, reports) = channel();
-        let theirs = control.clone();
+        let (theirs, watches) = (control.clone(), steward.clone());
         let pipeline = std::thread::spawn(move || {
-            pipeline::run(plan.into(), &theirs, &mut |report| {
+            pipeline::run(plan, &theirs, &mut |report| {
                 if let Some(report) = report {
+                    if let Some(steward) = &watches {
+                        steward.observe(report);
+                    }
                     tell.send(report.clone()).unwrap();
                 }
             })
@@ -116,6 +137,8 @@ impl World {
             reports,
             producer: producer.create().unwrap(),
             memory,
+            store,
+            steward,
             sent: 0,
             versions: BTreeMap::new(),
             generation: 0,

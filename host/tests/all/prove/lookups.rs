@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use host::archive::Part;
 use host::config::File;
 use host::lookup::{Declared, Lookup, Options};
 use host::message::{Batch, Message};
@@ -66,6 +67,11 @@ impl Case {
         let recent = Recent::default();
         let made = current.instance(keys).unwrap().apply(batch).unwrap();
         recent.keep(&Arc::new(made));
+        let (file, csv) = self.pipeline.lookups[0];
+        let parts = [("a.wasm", self.pipeline.module), (file, csv)].map(|(name, bytes)| Part {
+            name: name.to_owned(),
+            bytes: bytes.to_vec(),
+        });
         let header = self.header;
         let read = move |declared: &Declared, name: &str, bytes: &[u8]| {
             let read = Lookup::read(name, bytes, declared, &Options { header });
@@ -73,6 +79,7 @@ impl Case {
         };
         let context = Context {
             current: &current,
+            parts: &parts,
             load: &|_, _| panic!("a lookup is no plugin"),
             read_lookup: &read,
             beside: &|_| None,
@@ -100,6 +107,9 @@ fn a_lookup_is_proved_as_a_plugin_is() {
     let proven = case.offer(lookup, format!("{text}\n").as_bytes()).unwrap();
     assert!(proven.proposal.diff.is_same(), "{}", proven.proposal);
     assert_ne!(proven.version.code(), case.version().code());
+    let code = proven.version.code();
+    let digests = proven.parts.iter().map(Part::digest);
+    assert!(digests.eq([code.plugin, code.lookups[lookup].clone()]));
     let emptied = case.offer(lookup, header.as_bytes()).unwrap().proposal;
     assert!(!emptied.diff.is_same(), "{emptied}");
     for (lookup, bytes, code) in [

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::contract::exports::sluice::plugin::transform::{Description, Outcome};
-use super::contract::sluice::plugin::types::Rejection;
+use super::contract::sluice::plugin::types::{Column, CqlType, Lookup, Rejection};
 use super::{hoard, push, spin, turn};
 
 /// `candidate:`, and after it the words that make a version. Without them every payload goes its own way.
@@ -23,6 +23,8 @@ pub(super) struct Candidate {
     add: i32,
     /// `layout=b`: what stands before each key, so that the rows are others.
     layout: &'static str,
+    /// `lookup=titles`: the name of a lookup that it declares, and never asks.
+    lookup: Option<&'static str>,
     /// `fault=trap`: `init-trap`, `init-loop`, `column`, or on messages: `trap`, `loop`, `reject`, `slow`,
     /// `hoard`, or what [`unsteady`] knows.
     fault: &'static str,
@@ -41,6 +43,7 @@ impl Candidate {
                 "version" => candidate.version = Some(value),
                 "add" => candidate.add = value.parse().unwrap_or_default(),
                 "layout" => candidate.layout = value,
+                "lookup" => candidate.lookup = Some(value),
                 "fault" => candidate.fault = value,
                 "share" => candidate.share = value.parse().ok(),
                 other => panic!("{other} is nothing that a candidate has"),
@@ -53,6 +56,17 @@ impl Candidate {
     pub(super) fn describe(&self, description: &mut Description) {
         if let Some(version) = self.version {
             version.clone_into(&mut description.version);
+        }
+        if let Some(name) = self.lookup {
+            let column = |name: &str| Column {
+                name: name.to_owned(),
+                kind: CqlType::Text,
+            };
+            description.lookups.push(Lookup {
+                name: name.to_owned(),
+                key: column("key"),
+                columns: vec![column("value")],
+            });
         }
         match self.fault {
             "init-trap" => panic!("asked to panic"),

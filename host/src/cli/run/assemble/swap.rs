@@ -11,10 +11,9 @@ use crate::config::{self, Found};
 use crate::pipeline::Plan;
 use crate::recent::Recent;
 use crate::source::kafka;
-use crate::swap::prove::Fixtures;
+use crate::swap::prove::{Fixtures, Loaded};
 use crate::swap::{Ask, Means, Policy, Ran, Refusal, Share};
 use crate::telemetry::Board;
-use crate::version::Version;
 
 type Made = (Arc<Plan>, Vec<Part>, Option<Arc<dyn Archive>>, Arc<Recent>);
 
@@ -43,7 +42,7 @@ fn of_code(
     found: &Found,
     archive: Option<&dyn Archive>,
     code: &Code,
-) -> Result<Option<(Version, Vec<Part>)>, Refusal> {
+) -> Result<Option<Loaded>, Refusal> {
     let Some(archive) = archive else {
         return Ok(None);
     };
@@ -87,7 +86,7 @@ pub(super) fn means(
                 None => versions::lookup_of_file(&loads, name),
             };
             let loaded = versions::load(&loads, plugin, &lookup).map_err(refusal)?;
-            Ok(loaded.version)
+            Ok((loaded.version, loaded.parts))
         }),
         read_lookup: Box::new(move |declared, name, bytes| {
             let part = Part {

@@ -1,0 +1,272 @@
+//! The steward at its work: what it remembers, what it watches meanwhile, and when it lets go.
+
+use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use host::archive::directory::Directory;
+use host::archive::{Archive as _, Outcome, Part};
+use host::lookup::{Declared, Lookup, Options};
+use host::plugin::{self, Plugin};
+use host::swap::{Asked, Consent, Event, Means, Offer, Policy, Ran, Refusal, Steward, What};
+use host::version::Version;
+use host::worker::Report;
+use tempfile::TempDir;
+
+use super::{PATIENCE, World};
+use crate::contract::candidates::candidate;
+use crate::support::wait_until;
+
+/// What runs first.
+const FIRST: &str = "version=1.0.0";
+/// The file of the lookup `titles`.
+const TITLES: &str = "titles.csv";
+/// More batches than any test has.
+const MANY: u32 = 1_000_000;
+
+/// A running pipeline with its steward.
+struct Watched {
+    world: World,
+    archive: Arc<Directory>,
+    folder: TempDir,
+    /// While it is locked, no candidate is loaded.
+    loads: Arc<Mutex<()>>,
+}
+
+fn part(words: &str) -> Part {
+    Part {
+        name: "candidate.wasm".to_owned(),
+        bytes: candidate(words),
+    }
+}
+
+fn read_lookup(declared: &Declared, name: &str, bytes: &[u8]) -> Result<Lookup, Refusal> {
+    let read = Lookup::read(name, bytes, declared, &Options::default());
+    read.map_err(|error| Refusal::from(&error))
+}
+
+impl Watched {
+    fn start(policy: Policy) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), policy)
+    }
+
+    fn start_in(folder: TempDir, policy: Policy) -> Self {
+        let archive = Arc::new(Directory::new(folder.path().join("kept"), "facts", "group"));
+        let loads = Arc::<Mutex<()>>::default();
+        let (gate, titles) = (loads.clone(), folder.path().join(TITLES));
+        let load = move |name: &str, bytes: &[u8], running: &dyn Fn(&str) -> Option<Part>| {
+            drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
+            let plugin = Plugin::load(name, bytes, &plugin::Config::default())?;
+            let mut parts = vec![Part {
+                name: name.to_owned(),
+                bytes: bytes.to_vec(),
+            }];
+            let mut lookups = vec![];
+            for declared in &plugin.description().lookups {
+                let part = running(&declared.name).unwrap_or_else(|| Part {
+                    name: TITLES.to_owned(),
+                    bytes: fs::read(&titles).unwrap(),
+                });
+                let lookup = read_lookup(declared, &part.name, &part.bytes)?;
+                lookups.push((declared.name.clone(), Arc::new(lookup)));
+                parts.push(part);
+            }
+            Ok((Version { plugin, lookups }, parts))
+        };
+        let kept = archive.clone();
+        let means = |plan: Arc<host::pipeline::Plan>| Means {
+            first: Ran {
+                version: plan.version.clone(),
+                keys: vec![],
+                parts: vec![part(FIRST)],
+                generation: 0,
+            },
+            plan,
+            archive: Some(kept),
+            policy,
+            recent: Arc::default(),
+            load: Box::new(load),
+            read_lookup: Box::new(read_lookup),
+            of_code: Box::new(|_| Ok(None)),
+            beside: Box::new(|_| None),
+            schema: None,
+            group: None,
+            count: Box::new(|_| {}),
+            runs: Box::new(|_| {}),
+        };
+        let world = World::start_with(super::version(FIRST), |plan| Some(means(plan)));
+        Self {
+            world,
+            archive,
+            folder,
+            loads,
+        }
+    }
+
+    fn steward(&self) -> &Steward {
+        self.world.steward.as_ref().unwrap()
+    }
+
+    fn offer(&self, what: What, consent: Consent) -> Asked {
+        self.steward().offer(Offer {
+            what,
+            who: "ada".to_owned(),
+            consent,
+            is_dry_run: false,
+        })
+    }
+
+    fn offer_plugin(&self, words: &str, consent: Consent) -> Asked {
+        let Part { name, bytes } = part(words);
+        self.offer(What::Plugin { name, bytes }, consent)
+    }
+
+    /// Has a version traded in, that is on probation then.
+    fn trade(&self, words: &str) -> Asked {
+        let asked = self.offer_plugin(words, Consent::Given);
+        told(&asked, "traded");
+        asked
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let history = self.archive.history(9).unwrap();
+        history.iter().map(|entry| entry.outcome).collect()
+    }
+}
+
+/// Waits for an event of this name, or a step.
+fn told(asked: &Asked, wanted: &str) -> Event {
+    loop {
+        let event = asked.next(PATIENCE);
+        let event = event.unwrap_or_else(|_| panic!("it is over without `{wanted}`"));
+        let event = event.unwrap_or_else(|| panic!("waited in vain for `{wanted}`"));
+        let json = serde_json::to_value(&event).unwrap();
+        if json["event"] == wanted || json["step"] == wanted {
+            return event;
+        }
+        assert_ne!(json["event"], "refused", "{event:?}, not `{wanted}`");
+    }
+}
+
+/// A probation that ends by nothing but the version's own doing.
+fn endless() -> Policy {
+    Policy {
+        probation: MANY,
+        ..Policy::default()
+    }
+}
+
+/// What a restart, or another member, needs of a version is kept, the lookup that it added too.
+#[test]
+fn a_lookup_that_a_version_adds_is_kept_with_it() {
+    let watched = Watched::start(endless());
+    let titles = watched.folder.path().join(TITLES);
+    let first = "key,value\na,b\n";
+    fs::write(&titles, first).unwrap();
+    watched.trade("lookup=titles");
+    let code = watched.steward().code();
+    fs::write(&titles, "key,value\na,c\n").unwrap();
+    for digest in [&code.plugin, &code.lookups["titles"]] {
+        let kept = watched.archive.fetch(digest).unwrap();
+        assert_eq!(kept.map(|part| part.digest()).as_ref(), Some(digest));
+    }
+    // Another plugin gets what runs, not what the file has become.
+    watched.trade("lookup=titles add=1");
+    assert_eq!(watched.steward().code().lookups, code.lookups);
+    // And what it does not declare any more is not kept for it.
+    watched.trade("add=2");
+    assert!(watched.steward().code().lookups.is_empty());
+    watched.world.stop();
+}
+
+/// A version that does worse is thrown out, whatever the steward has in hand meanwhile.
+#[test]
+fn a_bad_version_is_thrown_out_while_another_is_proved() {
+    let mut watched = Watched::start(endless());
+    let bad = watched.trade("add=1 fault=reject");
+    let loads = watched.loads.clone();
+    let gate = loads.lock().unwrap();
+    let next = watched.offer_plugin("add=2", Consent::Given);
+    told(&next, "load");
+    watched.world.send(100, 0, "");
+    told(&bad, "rolled_back");
+    watched.world.drain();
+    // What it was to be compared with is gone: it is proved once more, and gets in.
+    drop(gate);
+    told(&next, "again");
+    told(&next, "traded");
+    watched.world.send(100, 2, "");
+    watched.world.drain();
+    assert_eq!(
+        watched.outcomes(),
+        [Outcome::Running, Outcome::Kept, Outcome::RolledBack]
+    );
+    watched.world.stop();
+}
+
+/// So it is while a person looks at what another one would change.
+#[test]
+fn nobody_agrees_to_what_is_outdated() {
+    let mut watched = Watched::start(endless());
+    let bad = watched.trade("add=1 fault=reject");
+    let next = watched.offer_plugin("add=2", Consent::Asked);
+    told(&next, "proposed");
+    watched.world.send(100, 0, "");
+    told(&bad, "rolled_back");
+    let event = next.next(PATIENCE).unwrap().unwrap();
+    let Event::Refused { code, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(code, "outdated");
+    watched.world.drain();
+    watched.world.stop();
+}
+
+/// While the store is asked for what the way back takes, the version that goes makes no more rows.
+#[test]
+fn workers_rest_until_the_way_back_is_prepared() {
+    let mut watched = Watched::start(endless());
+    watched.world.send(100, 0, "");
+    watched.world.drain();
+    watched.trade("add=1 layout=b/");
+    let store = watched.world.store.clone();
+    let away = store.lock().unwrap();
+    let back = watched.offer(What::Before, Consent::Given);
+    let rests = |report| matches!(report, Report::Waits { room: "pause", .. }).then_some(());
+    watched.world.reported(rests);
+    watched.world.send(100, 0, "");
+    drop(away);
+    let event = told(&back, "rolled_back");
+    let Event::RolledBack { messages, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(messages, 0);
+    watched.world.drain();
+    watched.world.stop();
+}
+
+#[test]
+fn a_probation_ends_although_no_message_comes() {
+    let watched = Watched::start(Policy {
+        probation: MANY,
+        probation_time: Duration::from_millis(100),
+        ..Policy::default()
+    });
+    let asked = watched.trade("add=1");
+    told(&asked, "kept");
+    assert_eq!(watched.outcomes(), [Outcome::Kept]);
+    watched.world.stop();
+}
+
+/// A process that ended in a probation told nobody; the one after it does.
+#[test]
+fn a_probation_that_a_process_left_open_is_not_told_to_run() {
+    let watched = Watched::start(endless());
+    watched.trade("add=1");
+    assert_eq!(watched.outcomes(), [Outcome::Running]);
+    watched.world.stop();
+    let watched = Watched::start_in(watched.folder, endless());
+    let is_told = || watched.outcomes() == [Outcome::Unwatched];
+    wait_until("the end of what was left", is_told);
+    watched.world.stop();
+}
