@@ -3,6 +3,7 @@
 //! They do so by rows of `sluice.members` and `sluice.orders`, with a session of their own, so nothing is in a
 //! message's way. A host that cannot reach them goes on working.
 
+mod before;
 mod life;
 mod order;
 mod rows;

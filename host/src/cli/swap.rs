@@ -76,6 +76,10 @@ pub struct RollbackArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// Have every host of the group run what the group ran before its last trade, one after the other; it is
+    /// proved like any other, and rows are not undone
+    #[arg(long)]
+    whole_group: bool,
     #[command(flatten)]
     told: Told,
 }
@@ -133,11 +137,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// If there is no host to ask, or it refuses to be asked.
 pub fn rollback(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
-    let question = "Go back to the version that ran before?";
+    let question = match args.whole_group {
+        true => "Let every host of the group go back to the version that ran before?",
+        false => "Go back to the version that ran before?",
+    };
     if !args.yes && !is_agreed(question)? {
         return Ok(exit::FAILED.into());
     }
-    let body = json!({ "user": config::user(), "consent": "yes" });
+    let mut body = json!({ "user": config::user(), "consent": "yes" });
+    body["whole_group"] = args.whole_group.into();
     Ok(follow(&args.told, ROLLBACK, &body)?.into())
 }
 

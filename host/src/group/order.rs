@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::Config;
 use super::rows::Rows;
+use super::{Config, before};
 use crate::archive::{Archive, Part};
 use crate::sink::Error;
 use crate::swap::{Answers, Asked, Consent, Event, Offer, Refusal, What};
@@ -136,17 +136,32 @@ impl Order {
         }
     }
 
-    /// Why it was stopped.
+    /// Why it was stopped, and who runs what now.
     fn obstacle(&self) -> String {
-        let one = self.taken.iter().find(|one| one.outcome != Outcome::Kept);
-        one.map_or_else(String::new, |one| match one.outcome {
-            Outcome::Kept | Outcome::Refused | Outcome::RolledBack => {
-                format!("{}: {}", one.member, one.reason)
-            }
-            Outcome::Proving | Outcome::Probation => {
-                format!("{} ended in its turn, or lost the store", one.member)
-            }
-        })
+        let (kept, others): (Vec<_>, Vec<_>) = self
+            .taken
+            .iter()
+            .partition(|one| one.outcome == Outcome::Kept);
+        let why = others
+            .first()
+            .map_or_else(String::new, |one| match one.outcome {
+                Outcome::Kept | Outcome::Refused | Outcome::RolledBack => {
+                    format!("{}: {}", one.member, one.reason)
+                }
+                Outcome::Proving | Outcome::Probation => format!(
+                    "{} ended in its turn, or lost the store: `host status` tells what it runs",
+                    one.member
+                ),
+            });
+        let kept: Vec<_> = kept.iter().map(|one| one.member.as_str()).collect();
+        if kept.is_empty() {
+            return why + "\nno other host has traded it";
+        }
+        let kept = kept.join(", ");
+        format!(
+            "{why}\nit is kept by {kept}; the others run what ran before. `host rollback --whole-group` has \
+             all run that again, and the same order once more goes on from here"
+        )
     }
 }
 
@@ -191,11 +206,7 @@ impl Orders {
                 name,
                 bytes,
             } => (Some(lookup), Part { name, bytes }),
-            What::Before => {
-                let reason =
-                    "each host has a version before of its own: ask each, or order the older file";
-                return Err(Refusal::new("not_for_a_group", reason));
-            }
+            What::Before => before::part(&*self.archive)?,
         };
         let kept = self.archive.keep(&part);
         kept.map_err(|error| Refusal::new("not_kept", error.to_string()))?;
@@ -302,65 +313,4 @@ fn is_gone(answers: &Answers) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_take_turns_until_one_fails() {
-        use Outcome::{Kept, Probation, Proving, Refused, RolledBack};
-        type Case<'a> = (State, Option<&'a str>, &'a [(&'a str, Outcome)], Next);
-        let done = Next::End(State::Done);
-        let stopped = || Next::End(State::Stopped);
-        // What host `b` of `a` and `b` does.
-        let cases: [Case<'_>; 13] = [
-            (State::Open, None, &[], Next::Take),
-            (State::Open, Some("a"), &[], Next::Wait),
-            (State::Open, Some("a"), &[("a", Proving)], Next::Wait),
-            (State::Open, Some("a"), &[("a", RolledBack)], Next::Wait),
-            (State::Open, None, &[("a", Kept)], Next::Take),
-            (State::Open, None, &[("b", Kept)], Next::Wait),
-            (State::Open, None, &[("a", Kept), ("b", Kept)], done),
-            // Who is gone needs no turn, and had one.
-            (State::Open, None, &[("gone", Kept)], Next::Take),
-            (State::Open, None, &[("a", RolledBack)], stopped()),
-            (State::Open, None, &[("a", Refused)], stopped()),
-            // It ended in its turn, as this host did under the same name.
-            (State::Open, None, &[("gone", Probation)], stopped()),
-            (State::Open, None, &[("b", Proving)], stopped()),
-            (State::Stopped, None, &[("a", Refused)], Next::Wait),
-        ];
-        for (state, turn, taken, expected) in cases {
-            let taken = taken.iter().map(|(member, outcome)| Taken {
-                member: (*member).to_owned(),
-                outcome: *outcome,
-                reason: "so".to_owned(),
-            });
-            let order = Order {
-                id: String::new(),
-                lookup: None,
-                digest: String::new(),
-                by: String::new(),
-                consent: Consent::Given,
-                state,
-                turn: turn.map(str::to_owned),
-                taken: taken.collect(),
-            };
-            let next = match order.is_free() {
-                true => order.next("b", &["a", "b"].map(str::to_owned)),
-                false => Next::Wait,
-            };
-            assert_eq!(next, expected, "{order:?}");
-        }
-    }
-
-    #[test]
-    fn names_in_the_table_come_back() {
-        for outcome in Outcome::ALL {
-            assert_eq!(Outcome::of(outcome.name()), Some(outcome));
-        }
-        for state in State::ALL {
-            assert_eq!(State::of(state.name()), Some(state));
-        }
-        assert_eq!((Outcome::of("new"), State::of("new")), (None, None));
-    }
-}
+mod tests;

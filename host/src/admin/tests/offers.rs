@@ -210,6 +210,27 @@ fn a_run_with_an_end_swaps_nothing() {
     }
 }
 
+/// Hosts know of each other in Cassandra only.
+#[test]
+fn a_host_that_knows_no_others_orders_nothing() {
+    let desk = Arc::<Desk>::default();
+    desk.open(Running {
+        control: Arc::new(Control::new(Arc::default(), Ends::default())),
+        swaps: Some(Swaps {
+            offer: Box::new(|offer| panic!("{offer:?} is for the group")),
+            order: None,
+            versions: Box::new(|| Value::Null),
+        }),
+    });
+    let (address, token) = opened("127.0.0.1:0", &[], desk);
+    for path in ["swap", "rollback"] {
+        let body = json!({ "whole_group": true, "consent": "yes" });
+        let reply = ask((address, &token), path, &body).join().unwrap();
+        assert_eq!(status(&reply), "409", "{reply}");
+        assert!(reply.contains("in Cassandra only"), "{reply}");
+    }
+}
+
 #[test]
 fn the_versions_are_told_once_there_are_any() {
     let (_, running, ..) = offered();

@@ -54,88 +54,156 @@ impl Host {
 
     /// The digest of the plugin that it runs.
     fn digest(&self) -> String {
-        let (_, status) = get(&self.address, "/api/v1/plugins");
-        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
-        status["current"]["digest"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let digest = &self.current()["digest"];
+        digest.as_str().unwrap_or_default().to_owned()
     }
+
+    /// The digest of a lookup's file.
+    fn lookup(&self, name: &str) -> String {
+        let digest = &self.current()["lookups"][name];
+        digest.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What it runs.
+    fn current(&self) -> serde_json::Value {
+        let (_, status) = get(&self.address, "/api/v1/plugins");
+        let mut status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        status["current"].take()
+    }
+}
+
+/// Two hosts that know of each other.
+struct Group {
+    world: World,
+    hosts: [Host; 2],
+    sent: usize,
+}
+
+impl Group {
+    fn start(name: &str, plugin: &Part) -> Self {
+        let world = World::new(name);
+        let hosts = [(); 2].map(|()| Host::start(&world, plugin));
+        wait_until("the group", || hosts.iter().all(Host::is_ready));
+        wait_until("both hosts", || {
+            let of = format!("pipeline = 'spotify' AND consumer_group = '{}'", world.name);
+            let query = format!("SELECT member FROM sluice.members WHERE {of}");
+            world.ask::<(String,)>(&query).len() == 2
+        });
+        let sent = 0;
+        Self { world, hosts, sent }
+    }
+
+    /// Asks the first host, for all of them.
+    fn order(&self, what: &[&str]) -> std::process::Child {
+        let what = [what, &["--whole-group"]].concat();
+        self.hosts[0].ask(&self.world, &what).spawn().unwrap()
+    }
+
+    /// Orders what both shall keep: meanwhile messages come, so that it stands its probation.
+    fn both_keep(&mut self, what: &[&str], mut look: impl FnMut(&[Host; 2])) {
+        let mut child = self.order(what);
+        wait_until("the order", || {
+            // No more than the hosts keep up with.
+            if self.world.committed() == self.sent as i64 {
+                self.world.send((self.sent..self.sent + 200).map(play));
+                self.sent += 200;
+            }
+            look(&self.hosts);
+            child.try_wait().unwrap().is_some()
+        });
+        let (code, told) = said(child);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("runs it: 2"), "{told}");
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        let history = self.world.archive().history(9).unwrap();
+        history.iter().map(|trade| trade.outcome).collect()
+    }
+
+    /// Nothing is lost by any of it.
+    fn end(self) {
+        let sent = self.sent;
+        wait_until("the rows", || self.world.committed() == sent as i64);
+        assert_eq!(self.world.rows(), world::expected(0..sent));
+        for mut host in self.hosts {
+            assert_eq!(host.child.stop(), Some(0));
+        }
+    }
+}
+
+fn said(child: std::process::Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), said)
 }
 
 /// One host of the group after the other swaps, and none after the first that does not keep it.
 #[test]
 fn a_whole_group_swaps_until_one_host_does_not_keep_it() {
-    let world = World::new("ordered");
     let (old, new, late) = (marked("old"), marked("new"), marked("late"));
     let bad = Part {
         name: "bad.wasm".to_owned(),
         bytes: candidate("version=2.0.0"),
     };
+    let mut group = Group::start("ordered", &old);
     for part in [&new, &late, &bad] {
-        fs::write(world.folder().join(&part.name), &part.bytes).unwrap();
+        fs::write(group.world.folder().join(&part.name), &part.bytes).unwrap();
     }
-    let hosts = [(); 2].map(|()| Host::start(&world, &old));
-    let run = |part: &Part| hosts.each_ref().map(|host| host.digest() == part.digest());
-    wait_until("the group", || hosts.iter().all(Host::is_ready));
-    wait_until("both hosts", || {
-        let of = format!("pipeline = 'spotify' AND consumer_group = '{}'", world.name);
-        let query = format!("SELECT member FROM sluice.members WHERE {of}");
-        world.ask::<(String,)>(&query).len() == 2
-    });
-
-    // While messages come, it stands its probation in both.
-    let order = |file: &str| {
-        let what = ["swap", file, "--whole-group"];
-        hosts[0].ask(&world, &what).spawn().unwrap()
+    let run = |hosts: &[Host; 2], part: &Part| {
+        hosts.each_ref().map(|host| host.digest() == part.digest())
     };
-    let said = |child: std::process::Child| {
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output.status.code(), said)
-    };
-    let (mut sent, mut versions) = (0, Vec::new());
-    let mut child = order("new.wasm");
-    wait_until("the order", || {
-        // No more than the hosts keep up with.
-        if world.committed() == sent as i64 {
-            world.send((sent..sent + 800).map(play));
-            sent += 800;
-        }
-        versions.push(run(&new));
-        child.try_wait().unwrap().is_some()
+    let mut is_one_by_one = false;
+    group.both_keep(&["swap", "new.wasm"], |hosts| {
+        let [one, other] = run(hosts, &new);
+        is_one_by_one |= one != other;
     });
-    let (code, told) = said(child);
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("runs it: 2"), "{told}");
-    assert!(versions.iter().any(|[one, other]| one != other));
-    assert_eq!(run(&new), [true, true]);
-    let history = world.archive().history(9).unwrap();
-    let outcomes: Vec<_> = history.iter().map(|trade| trade.outcome).collect();
-    assert_eq!(outcomes, [Outcome::Kept; 2]);
+    assert!(is_one_by_one);
+    assert_eq!(run(&group.hosts, &new), [true, true]);
+    assert_eq!(group.outcomes(), [Outcome::Kept; 2]);
 
     // What the first refuses, and what it takes back, nobody else tries.
-    let (code, told) = said(order("bad.wasm"));
+    let (code, told) = said(group.order(&["swap", "bad.wasm"]));
     assert_eq!(code, Some(1), "{told}");
     assert!(
-        told.contains("  refused: ") && told.contains("stopped: "),
+        told.contains("  refused: ") && told.contains("no other host has traded it"),
         "{told}"
     );
-    let child = order("late.wasm");
-    wait_until("the first", || run(&late) != [false, false]);
-    let first = &hosts[usize::from(run(&late)[1])];
-    assert!(first.ask(&world, &["rollback"]).status().unwrap().success());
+    let child = group.order(&["swap", "late.wasm"]);
+    wait_until("the first", || run(&group.hosts, &late) != [false, false]);
+    let first = &group.hosts[usize::from(run(&group.hosts, &late)[1])];
+    let back = first.ask(&group.world, &["rollback"]).status();
+    assert!(back.unwrap().success());
     let (code, told) = said(child);
     assert_eq!(code, Some(1), "{told}");
     assert!(
         told.contains("  rolled back: ") && told.contains("stopped: "),
         "{told}"
     );
-    assert_eq!(run(&new), [true, true]);
+    assert_eq!(run(&group.hosts, &new), [true, true]);
+    group.end();
+}
 
-    wait_until("the rows", || world.committed() == sent as i64);
-    assert_eq!(world.rows(), world::expected(0..sent));
-    for mut host in hosts {
-        assert_eq!(host.child.stop(), Some(0));
+/// Reference data is ordered as plugins are, and the way back is an order, too.
+#[test]
+fn a_whole_group_swaps_a_lookup_and_goes_back() {
+    let mut group = Group::start("corrected", &marked("old"));
+    // The same songs in another file.
+    let songs = fs::read_to_string(group.world.folder().join("songs.csv")).unwrap();
+    let again = Part {
+        name: "again.csv".to_owned(),
+        bytes: (songs + "\n").into_bytes(),
+    };
+    fs::write(group.world.folder().join(&again.name), &again.bytes).unwrap();
+    for (what, expected) in [
+        (&["swap", "--lookup", "songs=again.csv"][..], true),
+        (&["rollback"], false),
+    ] {
+        group.both_keep(what, |_| {});
+        for host in &group.hosts {
+            assert_eq!(host.lookup("songs") == again.digest(), expected, "{what:?}");
+        }
     }
+    assert_eq!(group.outcomes(), [Outcome::Kept; 4]);
+    group.end();
 }
