@@ -222,11 +222,7 @@ fn the_sdk_of_a_scaffold_is_the_sdk() {
 }
 
 /// A plugin as text, so that it needs no tools.
-fn names() -> String {
-    let page = page();
-    let (_, text) = page.split_once("```wat\n").unwrap();
-    text.split("\n```").next().unwrap().to_owned()
-}
+pub(crate) const NAMES: &str = include_str!("../../../languages/wat/names/names.wat");
 
 const CONFIG: &str = "name = \"names\"\ntopic = \"names\"\n[plugin]\npath = \"names.wasm\"\n\
                       [cassandra]\nkeyspace = \"names\"\n";
@@ -236,7 +232,7 @@ fn sources(build: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let schema = "CREATE TABLE names.names (name text PRIMARY KEY);\n";
     for (name, text) in [
-        ("names.wat", &*names()),
+        ("names.wat", NAMES),
         ("pipeline.toml", &*format!("{CONFIG}{build}")),
         ("schema.cql", schema),
         ("samples.jsonl", "{\"name\": \"Ada\"}\n"),
