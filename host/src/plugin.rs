@@ -47,7 +47,7 @@ use convert::{Answer, Rules};
 use decode::Decoder;
 use imports::{State, World};
 use isolate::{Called, Fault, isolate};
-use journal::Author;
+use journal::{Author, Journal};
 use live::Live;
 use pack::Pack;
 use shape::Shape;
@@ -298,6 +298,8 @@ impl Instance {
         };
         isolate(messages, &mut turn, Turn::call, |turn, message, fault| {
             let source = turn.instance.pack.sources[message];
+            let author = turn.instance.plugin.0.author.clone();
+            Journal::new(author).blame(turn.batch, source as usize, &fault);
             turn.answer.reject(source, fault.code, fault.reason);
         })?;
         let (rows, written, rejected, filtered) = turn.answer.finish();

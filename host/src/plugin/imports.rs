@@ -47,6 +47,7 @@ impl State {
     /// Begins a call.
     pub(super) fn begin(&mut self) {
         self.limiter.has_refused = false;
+        journal(self).begin();
         if let Some(wasi) = &mut self.wasi {
             wasi.begin();
         }

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::message::Batch;
+
 use super::bindings::Level;
+use super::isolate::Fault;
 
 /// The longest line, in bytes; the rest is cut off.
 const LINE_BYTES_MAX: usize = 8 << 10;
@@ -64,6 +67,8 @@ pub(super) struct Journal {
     /// What was printed since the last end of a line, to standard output and error.
     printed: [Vec<u8>; 2],
     last_error: Option<String>,
+    /// Whether it was called: what its language's runtime does before that is not its author's doing.
+    is_called: bool,
 }
 
 impl Journal {
@@ -72,7 +77,13 @@ impl Journal {
             author,
             printed: [vec![], vec![]],
             last_error: None,
+            is_called: false,
         }
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(&mut self) {
+        self.is_called = true;
     }
 
     /// Writes a line.
@@ -95,6 +106,15 @@ impl Journal {
                 self.last_error = Some(text);
             }
         }
+    }
+
+    /// Says on which message of a batch the plugin has failed, and why.
+    pub(super) fn blame(&mut self, batch: &Batch, message: usize, fault: &Fault) {
+        let (topic, message) = (batch.topic(), batch.message(message));
+        let (partition, offset) = (message.partition, message.offset);
+        let Fault { code, reason } = fault;
+        let line = format!("{code} on {topic}/{partition}/{offset}: {reason}");
+        self.line(Level::Error, &line);
     }
 
     /// Takes a piece of what the guest prints; a line is written when it is complete.
@@ -120,7 +140,7 @@ impl Journal {
 
     /// Says once for each plugin that it asked for what is not there.
     pub(super) fn note_clock(&mut self) {
-        if !self.author.knows_clock.swap(true, Ordering::Relaxed) {
+        if self.is_called && !self.author.knows_clock.swap(true, Ordering::Relaxed) {
             self.line(
                 Level::Warn,
                 "a plugin's clock and random numbers are the same in each call, so that replays \

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::contract::module;
+use crate::scaffold::NAMES;
 use crate::support::host;
 
 const CONFIG: &str = "name = \"misbehaving\"\ntopic = \"faults\"\n\n[plugin]\npath = \"plugin.wasm\"\n\n\
@@ -106,4 +107,47 @@ fn a_carried_pipeline_is_tested_where_it_is_made() {
         !output.status.success() && said.contains("give the folder"),
         "{said}"
     );
+}
+
+#[test]
+fn a_failure_is_told_with_the_message_that_it_is_due_to() {
+    let folder = folder(&[]);
+    let (_, said) = told(folder.path(), &["--update"]);
+    let line = said
+        .lines()
+        .find(|line| line.contains("trap on samples/0/2: wasm trap: "));
+    let line = line.unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        line.contains("ERROR") && line.contains("misbehaving"),
+        "{line}"
+    );
+}
+
+/// A runtime that starts with random numbers does not concern its plugin's author.
+#[test]
+fn only_a_call_for_chance_is_told() {
+    const CALL: &str = "(drop (call $random (i32.const 512) (i32.const 8)))";
+    let import = "(module (import \"wasi_snapshot_preview1\" \"random_get\" (func $random (param i32 i32) (result i32)))";
+    let begun = format!("(func (export \"_initialize\") {CALL}) (func (export \"transform\")");
+    let called = format!("{CALL} (local.set $names");
+    for (place, more, is_told) in [
+        ("(func (export \"transform\")", &begun, false),
+        ("(local.set $names", &called, true),
+    ] {
+        let module = NAMES
+            .replacen("(module", import, 1)
+            .replacen(place, more, 1);
+        let folder = folder(&[
+            ("names.wat", &module),
+            ("pipeline.toml", &CONFIG.replace("plugin.wasm", "names.wat")),
+            (
+                "schema.cql",
+                "CREATE TABLE k.names (name text PRIMARY KEY);",
+            ),
+            ("samples.jsonl", "{\"name\": \"Ada\"}"),
+        ]);
+        let (code, said) = told(folder.path(), &["--update"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(said.contains("random numbers"), is_told, "{place}: {said}");
+    }
 }

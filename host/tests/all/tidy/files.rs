@@ -14,6 +14,7 @@ pub(super) fn lengths(tree: &Tree) -> Vec<Finding> {
             "services/services",
             "proof/spine",
             "proof/pipelines",
+            "languages/check",
             ".ci/run",
         ];
         let is_script = scripts.contains(&path);
