@@ -111,7 +111,7 @@ pub const Message = struct {
     pub fn get(message: *const Message, comptime field: []const u8) Get(field) {
         const index = comptime place(description.fields, "name", field);
         const it = description.fields[index];
-        const bytes = message.cells[index] orelse return if (it.optional) null else unreachable;
+        const bytes = message.cells[index] orelse if (it.optional) return null else @panic("`" ++ field ++ "` is null");
         return decode(it.kind, bytes);
     }
     fn Get(comptime field: []const u8) type {
