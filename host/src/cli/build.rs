@@ -24,6 +24,8 @@ pub struct Args {
 
 /// A larger CSV does not travel in the plugin's file.
 const LOOKUP_BYTES_MAX: usize = 1 << 20;
+/// How many lines are shown of what a tool says that does not work.
+const SAID_MAX: usize = 3;
 /// How often the sign that something is being done turns.
 const TURN: Duration = Duration::from_millis(120);
 
@@ -65,13 +67,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ensure!(status.success(), "`{line}` has failed: {status}");
     }
     let bytes = component(&found, section, folder)?;
-    write_whole(path, &bytes).with_context(|| path.display().to_string())?;
     let config = plugin_config(&found)?;
     let waits = ProgressBar::new_spinner().with_message("compiles it ahead of its first run");
     waits.enable_steady_tick(TURN);
     let plugin = Plugin::load(&path.to_string_lossy(), &bytes, &config);
     waits.finish_and_clear();
-    let plugin = plugin.with_context(|| path.display().to_string())?;
+    let plugin = plugin.with_context(|| section.output.display().to_string())?;
+    // Only now: what is there may be better than what cannot start.
+    write_whole(path, &bytes).with_context(|| path.display().to_string())?;
     super::show(&format!("{}\n{}", path.display(), plugin.card()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -87,9 +90,12 @@ fn needs(section: &BuildSection, folder: &Path) -> anyhow::Result<()> {
             Err(error) if error.kind() == ErrorKind::NotFound => "there is no such program".into(),
             Err(error) => error.to_string(),
         };
-        let said = said.lines().rfind(|line| !line.trim().is_empty());
-        let said = said.unwrap_or("it fails without a word");
-        missing += &format!("\n  `{line}` does not work here: {said}\n    get it by: {way}");
+        missing += &format!("\n  `{line}` does not work here\n    get it by: {way}");
+        let told = said.lines().filter(|line| !line.trim().is_empty());
+        missing.extend(
+            told.take(SAID_MAX)
+                .map(|said| format!("\n    it says: {said}")),
+        );
     }
     ensure!(
         missing.is_empty(),

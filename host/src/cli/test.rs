@@ -53,7 +53,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let made = trial(&found, &samples)?;
     if args.update {
         std::fs::write(&golden, &made).with_context(|| golden.display().to_string())?;
-        super::show(&format!("{} is written: read it\n", golden.display()))?;
+        let build = match found.file.build {
+            Some(_) => "; `host build` puts it into the plugin",
+            None => "",
+        };
+        super::show(&format!(
+            "{} is written: read it{build}\n",
+            golden.display()
+        ))?;
         return Ok(ExitCode::SUCCESS);
     }
     let kept = std::fs::read_to_string(&golden)
