@@ -45,7 +45,8 @@ impl Default for Limits {
             init_max: Duration::from_secs(10),
             output_max: 64 << 20,
             component_max: 64 << 20,
-            compile_max: Duration::from_secs(60),
+            // A Python plugin carries its runtime: 10 s of a core that nobody else uses.
+            compile_max: Duration::from_secs(300),
             // Well below Kafka's max.poll.interval.ms of 5 minutes, after which we lose our place.
             isolation_max: Duration::from_secs(120),
         }

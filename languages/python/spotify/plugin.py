@@ -1,0 +1,18 @@
+"""Plays of songs, joined with what is known of the songs: one row a play, by person and time."""
+from sluice import plugin
+
+FEATURES = {
+    "artists": "text", "duration_ms": "text", "album_name": "text", "album_release_date": "date",
+    "danceability": "float", "energy": "float", "key": "tinyint", "loudness": "float", "mode": "tinyint",
+    "speechiness": "float", "acousticness": "float", "instrumentalness": "float", "liveness": "float",
+    "valence": "float", "tempo": "float",
+}
+
+Transform = plugin(
+    "spotify",
+    fields={"name": "text", "song": "text", "timestamp": "timestamp"},
+    lookups={"songs": {"key": {"name": "text"}, "by": "song", "columns": FEATURES}},
+    tables={"records": ["name", "timestamp", "song", "songs"]},
+    # A play of an unknown song is a play all the same: its features are null.
+    transform=lambda play: {"records": {}},
+)
