@@ -181,8 +181,9 @@ impl Kafka {
     /// Serves librdkafka's hooks and settles what they brought.
     fn turn(&mut self, mut wait: Duration) -> Result<(), Error> {
         self.polled = Some(Instant::now());
+        let consumer = self.inbox().consumer().clone();
+        consumer.context().state().note_taken(&self.positions);
         for _ in 0..EVENTS_MAX {
-            let consumer = self.inbox().consumer().clone();
             match consumer.poll(std::mem::take(&mut wait)) {
                 None => {}
                 Some(Ok(message)) => {
@@ -372,8 +373,7 @@ impl Source for Kafka {
         let Some(inbox) = self.inbox.take() else {
             return;
         };
-        inbox.consumer().context().forget_commit();
-        inbox.consumer().context().state().tails.clear();
+        inbox.consumer().context().close(&self.positions);
         // It holds on to the consumer, too.
         self.watch = Watch::default();
         let (closed, waiting) = mpsc::channel();

@@ -3,7 +3,7 @@
 //! librdkafka calls the hooks from within `poll`, on the worker's thread. They only note what was
 //! given and give up what was taken; resolving starts is left to the source, which may wait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,9 +91,13 @@ impl Group {
         Some(answer)
     }
 
-    /// Gives up waiting for the commit on its way, which holds on to the consumer.
-    pub(super) fn forget_commit(&self) {
-        self.state().in_flight = None;
+    /// Before the group is left: nobody waits any more for the commit on its way, which holds on to the
+    /// consumer, and no tail is read on. Taken is what lies before these positions.
+    pub(super) fn close(&self, positions: &BTreeMap<i32, i64>) {
+        let mut state = self.state();
+        state.in_flight = None;
+        state.tails.clear();
+        state.note_taken(positions);
     }
 
     /// Commits what is written of some partitions before they go to their next owner, so that it
@@ -102,19 +106,27 @@ impl Group {
         let deadline = Instant::now() + REVOKE_WAIT_MAX;
         // An older commit that arrived after this one would take the group back.
         let _: Option<Result<(), RDKafkaErrorCode>> = self.answer(REVOKE_WAIT_MAX);
-        let due = self
-            .state()
-            .due(|partition| partitions.contains(&partition));
-        if due.is_empty() {
+        let leaving = self.state().leaving(partitions);
+        if leaving.is_empty() {
             return;
         }
-        let list = self.list(&due);
+        let each = leaving.iter().map(|(place, is_whole)| {
+            let metadata = match is_whole {
+                true => meta::write_whole(&place.past),
+                false => meta::write(&place.past),
+            };
+            (place.partition, place.offset, metadata)
+        });
+        let list = list(&self.topic, each);
         loop {
             let wait = deadline.saturating_duration_since(Instant::now());
             let answer = native::Commit::send(consumer, &list)
                 .and_then(|commit| commit.poll(wait).transpose());
             match answer {
-                Ok(Some(())) => return self.state().acknowledge(due),
+                Ok(Some(())) => {
+                    let places = leaving.into_iter().map(|(place, _)| place);
+                    return self.state().acknowledge(places.collect());
+                }
                 Err(error) if is_passing(error) && Instant::now() < deadline => {
                     thread::sleep(COMMIT_AGAIN);
                 }

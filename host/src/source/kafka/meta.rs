@@ -141,10 +141,26 @@ struct Written {
     plugin: String,
     #[serde(default)]
     lookups: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    whole: bool,
 }
 
 /// The metadata of one partition's commit.
 pub(super) fn write(past: &Past) -> String {
+    written(past, false)
+}
+
+/// The same, of a member that gives the partition away and has written nothing beyond.
+pub(super) fn write_whole(past: &Past) -> String {
+    written(past, true)
+}
+
+/// Whether a commit's member has written nothing beyond it. Whoever goes on from there must say otherwise.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    parse(bytes).is_ok_and(|written| written.whole)
+}
+
+fn written(past: &Past, whole: bool) -> String {
     let written = Written {
         format: FORMAT,
         topic: past.topic.as_deref().map(str::to_owned),
@@ -154,6 +170,7 @@ pub(super) fn write(past: &Past) -> String {
         skip: past.skip,
         plugin: past.code.plugin.clone(),
         lookups: past.code.lookups.clone(),
+        whole,
     };
     serde_json::to_string(&written).expect("numbers and texts are always JSON")
 }
@@ -171,7 +188,7 @@ pub(super) fn size_max(code: &Code) -> usize {
         }),
         code: Arc::new(code.clone()),
     };
-    write(&longest).len()
+    write_whole(&longest).len()
 }
 
 /// The metadata of a commit that takes a group back from an offset, into a new generation, in which no
@@ -249,7 +266,10 @@ mod tests {
     fn what_was_written_before_comes_back() {
         for write_time in [None, Some(0), Some(1_772_467_200_000_123)] {
             let past = past(3, write_time);
-            assert_eq!(read(write(&past).as_bytes()), Ok(past));
+            for (metadata, expected) in [(write(&past), false), (write_whole(&past), true)] {
+                assert_eq!(is_whole(metadata.as_bytes()), expected, "{metadata}");
+                assert_eq!(read(metadata.as_bytes()).as_ref(), Ok(&past));
+            }
         }
     }
 

@@ -126,6 +126,7 @@ fn tails(
         }
         let past = meta::read(&metadata).ok().filter(|past| {
             meta::whose(past, &fresh.code) == Whose::Other
+                && !meta::is_whole(&metadata)
                 && !past.is_of_other(fresh.topic.as_deref())
                 && !state.is_undone(&past.code)
         });
@@ -206,7 +207,8 @@ fn go_on(
             }
             Ok(past) => {
                 let is_same = past.generation == fresh.generation
-                    && meta::whose(&past, &fresh.code) == Whose::Ours;
+                    && meta::whose(&past, &fresh.code) == Whose::Ours
+                    && !meta::is_whole(&metadata);
                 let state = consumer.context().state();
                 let start = state.start(partition, offset, &past.code);
                 drop(state);

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) tails: BTreeMap<i32, Tailed>,
     /// How many there have been that read such.
     tails_begun: u64,
+    /// What was taken of these is not written yet, or not all of it.
+    pub(super) unwritten: BTreeSet<i32>,
     /// How far that was read, of those that are pending again.
     pub(super) ended: BTreeMap<i32, Place>,
     pub(super) in_flight: Option<InFlight>,
@@ -138,6 +140,41 @@ impl State {
                 let its = progress.past.generation;
                 progress.place(partition, if is_tail { its } else { self.generation })
             })
+            .collect()
+    }
+
+    /// Notes what of the partitions was taken and is not written, or only in part: what was taken lies before
+    /// these positions.
+    pub(super) fn note_taken(&mut self, positions: &BTreeMap<i32, i64>) {
+        let unwritten = self.owned.iter().filter(|(partition, progress)| {
+            positions
+                .get(partition)
+                .is_none_or(|position| *position != progress.written)
+        });
+        self.unwritten = unwritten.map(|(&partition, _)| partition).collect();
+    }
+
+    /// What is to be committed of partitions that are given away; and whether nothing is written beyond it.
+    pub(super) fn leaving(&self, partitions: &BTreeSet<i32>) -> Vec<(Place, bool)> {
+        // On the way back, rows lie beyond that are still to be deleted.
+        let is_back = self
+            .undone
+            .as_ref()
+            .is_none_or(|(undone, _)| *undone != self.code);
+        let is_whole = |partition: &i32| {
+            is_back && self.owned.contains_key(partition) && !self.unwritten.contains(partition)
+        };
+        let leaving = partitions.iter().filter(|partition| is_whole(partition));
+        let whole = leaving.filter_map(|partition| {
+            let place = self
+                .owned
+                .get(partition)?
+                .place(*partition, self.generation);
+            Some((place, true))
+        });
+        let due = self.due(|partition| partitions.contains(&partition) && !is_whole(&partition));
+        whole
+            .chain(due.into_iter().map(|place| (place, false)))
             .collect()
     }
 
@@ -269,113 +306,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn code(plugin: &str) -> Arc<Code> {
-        Arc::new(Code {
-            plugin: plugin.to_owned(),
-            ..Code::default()
-        })
-    }
-
-    fn place(partition: i32, offset: i64, generation: u32) -> Place {
-        Place {
-            partition,
-            offset,
-            past: Past {
-                generation,
-                code: code("theirs"),
-                ..Past::default()
-            },
-        }
-    }
-
-    fn span(partition: i32, start: i64, end: i64) -> Span {
-        Span {
-            partition,
-            start,
-            end,
-        }
-    }
-
-    /// What is due of each partition: its offset, its generation, and whose rows are before it.
-    fn due(state: &State) -> Vec<(i32, i64, u32, String)> {
-        let due = state.due(|_| true).into_iter();
-        due.map(|at| {
-            (
-                at.partition,
-                at.offset,
-                at.past.generation,
-                at.past.code.plugin.clone(),
-            )
-        })
-        .collect()
-    }
-
-    #[test]
-    fn a_tail_is_committed_as_what_it_is_and_then_is_pending_again() {
-        let mut state = State::of(&code("ours"));
-        state.pending = [1, 2].into();
-        state.own(place(0, 10, 7));
-        state.generation = 7;
-        let first = state.begin_tail([place(1, 20, 4)].iter());
-        let second = state.begin_tail([place(2, 30, 5)].iter());
-        assert!(state.pending.is_empty() && due(&state).is_empty());
-        // Our own code changes meanwhile; theirs stays what it is.
-        state.trade(&code("newer"), 8);
-        let tailed = state.tails.get_mut(&1).unwrap();
-        tailed.progress.record(span(1, 20, 25), Some(9));
-        let theirs =
-            |partition, offset, generation| (partition, offset, generation, "theirs".to_owned());
-        assert_eq!(
-            due(&state),
-            [(0, 10, 8, "newer".to_owned()), theirs(1, 25, 4)]
-        );
-        state.acknowledge(state.due(|_| true));
-        assert!(due(&state).is_empty());
-
-        // One is taken from us and given back: who reads it from before has no say any more.
-        state.release(2);
-        assert_eq!(
-            state.changes.last(),
-            Some(&Change::Released { partition: 2 })
-        );
-        let third = state.begin_tail([place(2, 31, 5)].iter());
-        state.end_tail(second);
-        assert!(state.pending.is_empty() && state.ended.is_empty());
-
-        state.end_tail(first);
-        state.end_tail(third);
-        assert!(state.tails.is_empty());
-        assert_eq!(state.pending, [1, 2].into());
-        let ended = &state.ended[&1];
-        let past = &ended.past;
-        assert_eq!(
-            (ended.offset, past.generation, past.write_time),
-            (25, 4, Some(9))
-        );
-    }
-
-    #[test]
-    fn who_gets_a_partition_late_goes_back_for_the_version_that_was_taken_back() {
-        let mut state = State::of(&code("bad"));
-        state.rewind(&BTreeMap::new(), 5, &[(0, 30), (1, 7)].into());
-        // As long as it runs, it makes its rows again itself.
-        assert_eq!(state.start(0, 50, &code("bad")), 50);
-        state.trade(&code("before"), 6);
-        for (partition, offset, named, expected) in [
-            (0, 50, "bad", 30),
-            (0, 20, "bad", 20),
-            (1, 50, "bad", 7),
-            // It never had that one.
-            (2, 50, "bad", 50),
-            // Somebody else has gone back in it already.
-            (0, 50, "before", 50),
-            (0, 50, "other", 50),
-        ] {
-            let start = state.start(partition, offset, &code(named));
-            assert_eq!(start, expected, "{partition}, {offset}, {named}");
-        }
-    }
-}
+mod tests;

@@ -137,21 +137,26 @@ fn what_a_trade_was_cut_off_from_is_ended_by_the_version_that_began_it() {
     archive.keep(&songs).unwrap();
     let trade = Trade {
         code: code.clone(),
-        replaced,
+        replaced: replaced.clone(),
         ..Trade::default()
     };
     assert_eq!(archive.take(1, &trade).unwrap(), 1);
     // Half of the partitions were traded, and 5 messages of each are in the log since.
-    let metadata = json!({
-        "format": 1,
-        "generation": 1,
-        "plugin": code.plugin,
-        "lookups": code.lookups,
-    });
-    world.commit(0..4, 10, &metadata.to_string());
+    for (partitions, generation, code) in [(0..4, 1, &code), (4..8, 0, &replaced)] {
+        let metadata = json!({
+            "format": 1,
+            "generation": generation,
+            "plugin": code.plugin,
+            "lookups": code.lookups,
+        });
+        world.commit(partitions, 10, &metadata.to_string());
+    }
     world.correct_songs("0.25");
     let (said, _) = world.run_plugin(&plugin, 80..120);
-    assert!(said.contains("a trade was cut off"), "{said}");
+    assert!(
+        said.contains("another version has ended what it began"),
+        "{said}"
+    );
 
     // Even messages are of even partitions.
     let made: Vec<_> = world.rows().into_iter().collect();
@@ -163,13 +168,20 @@ fn what_a_trade_was_cut_off_from_is_ended_by_the_version_that_began_it() {
         let expected = if partition < 4 { 0.75 } else { 0.25 };
         assert_eq!(dances.collect::<Vec<_>>(), [expected; 5], "{partition}");
     }
-    // From here on all is the new one's, in the generation of the trade.
+    // From here on all is the new one's, in the generation after what the old one ended.
     let (said, dances) = world.run_plugin(&plugin, 120..200);
-    assert!(!said.contains("a trade was cut off"), "{said}");
+    assert!(
+        !said.contains("another version has ended what it began"),
+        "{said}"
+    );
     assert_eq!(dances, [Some(0.75); 40]);
     let begun = world.begun();
     let first = (0..8).map(|partition| (0, partition, 0));
     // Nobody had written down where the first half began.
-    let second = (0..8).map(|partition| (1, partition, if partition < 4 { 10 } else { 15 }));
-    assert!(first.chain(second).eq(begun.clone()), "{begun:?}");
+    let second = (0..4).map(|partition| (1, partition, 10));
+    let third = (0..8).map(|partition| (2, partition, 15));
+    assert!(
+        first.chain(second).chain(third).eq(begun.clone()),
+        "{begun:?}"
+    );
 }
