@@ -191,22 +191,24 @@ impl Life {
 
     /// One version for another, in every worker.
     fn trade(&mut self, mut next: Ran, pending: &Pending, diff: &str) -> Result<Begun, Refusal> {
-        // What was on probation is what this one is measured by.
-        self.keep();
         pending.tell(Event::Step {
             step: "keep",
             detail: "stores it, for a restart and for other members".to_owned(),
         });
         let generation = self.remember(&next, &pending.offer.who, diff)?;
-        let workers = self.workers();
-        let orders = workers.fit(&next.version, &next.keys, &self.current.version, generation);
+        let current = &self.current.version;
+        let orders = self
+            .workers()
+            .fit(&next.version, &next.keys, current, generation);
         let orders = orders.inspect_err(|_| self.finish(generation, Outcome::Abandoned, "", 0))?;
+        // Nothing refuses it any more. What was on probation is what this one is measured by.
+        self.keep();
         let before = self.tallies.between(self.current.generation, generation);
         pending.tell(Event::Step {
             step: "trade",
             detail: "waits for each worker's next batch".to_owned(),
         });
-        let answers = workers.order(orders, &mut |detail| {
+        let answers = self.workers().order(orders, &mut |detail| {
             pending.tell(Event::Step {
                 step: "trade",
                 detail,

@@ -44,7 +44,11 @@ pub(super) struct Answers {
 }
 
 /// One order a worker, made before the first is given: what cannot be made changes nothing.
-pub(super) struct Orders(Vec<Order>);
+pub(super) struct Orders {
+    each: Vec<Order>,
+    /// The generation from which on who follows them writes.
+    generation: u32,
+}
 
 impl Answers {
     /// The longest that a worker did nothing else, in microseconds.
@@ -84,8 +88,9 @@ impl Workers<'_> {
                 keys_bytes_max: KEYS_BYTES_MAX,
             })))
         };
-        let orders: Result<_, Refusal> = (0..self.plan.workers).map(order).collect();
-        Ok(Orders(orders?))
+        let each: Result<_, Refusal> = (0..self.plan.workers).map(order).collect();
+        let each = each?;
+        Ok(Orders { each, generation })
     }
 
     fn open(&self, version: &Version) -> Result<sink::Room, sink::Error> {
@@ -115,17 +120,18 @@ impl Workers<'_> {
                 from: from.clone(),
             })))
         };
-        let orders: Result<_, sink::Error> = (0..self.plan.workers).map(order).collect();
-        Ok(Orders(orders?))
+        let each: Result<_, sink::Error> = (0..self.plan.workers).map(order).collect();
+        let each = each?;
+        Ok(Orders { each, generation })
     }
 
     /// Gives every worker its order, and waits until all have begun.
     pub(super) fn order(&self, orders: Orders, tell: &mut dyn FnMut(String)) -> Answers {
         let mut answers = Answers {
-            missing: (0..orders.0.len()).collect(),
+            missing: (0..orders.each.len()).collect(),
             ..Answers::default()
         };
-        for (worker, order) in orders.0.into_iter().enumerate() {
+        for (worker, order) in orders.each.into_iter().enumerate() {
             self.control.order(worker, order);
         }
         self.control.expect_orders(false);
@@ -138,12 +144,14 @@ impl Workers<'_> {
                     generation,
                     firsts,
                     pause,
-                }) => {
+                }) if generation >= orders.generation => {
                     answers.missing.remove(&worker);
                     answers.generation = answers.generation.max(generation);
                     answers.firsts.extend(firsts);
                     answers.pauses.insert(worker, pause);
                 }
+                // Of an order before these, which somebody has waited for long enough.
+                Ok(Word::Traded { .. }) => {}
                 Ok(Word::WentBack { messages }) => answers.messages += messages,
                 Ok(Word::Failing { worker, reason }) => {
                     answers.missing.remove(&worker);

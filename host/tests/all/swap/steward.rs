@@ -222,6 +222,31 @@ fn nobody_agrees_to_what_is_outdated() {
     watched.world.stop();
 }
 
+/// What does not get in, however late that is found, ends nothing.
+#[test]
+fn a_refused_offer_ends_no_probation() {
+    let mut watched = Watched::start(endless());
+    watched.world.send(100, 0, "");
+    watched.world.drain();
+    watched.trade("add=1");
+    let kept = watched.folder.path().join("kept");
+    let away = watched.folder.path().join("away");
+    fs::rename(&kept, &away).unwrap();
+    fs::write(&kept, "").unwrap();
+    let next = watched.offer_plugin("add=2", Consent::Given);
+    told(&next, "keep");
+    let event = next.next(PATIENCE).unwrap().unwrap();
+    let Event::Refused { code, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(code, "not_kept");
+    fs::remove_file(&kept).unwrap();
+    fs::rename(&away, &kept).unwrap();
+    // What is not on probation any more is traded, and stays where it was.
+    told(&watched.offer(What::Before, Consent::Given), "rolled_back");
+    watched.world.stop();
+}
+
 /// While the store is asked for what the way back takes, the version that goes makes no more rows.
 #[test]
 fn workers_rest_until_the_way_back_is_prepared() {
