@@ -248,7 +248,7 @@ class Plugin {
     this.byName = Object.fromEntries(this.tables.map((rows) => [rows.name, rows]));
     const witOf = (list) => list.map(({ wit }) => wit);
     this.wit = {
-      name, version, codes: this.codes, wants: Object.fromEntries(wants.map((want) => [want, true])),
+      name, version, codes: this.codes, wants: Object.fromEntries(['positions', ...wants].map((want) => [want, true])),
       fields: witOf(this.fields), lookups: witOf(this.lookups), targets: witOf(this.tables),
     };
   }
@@ -298,7 +298,9 @@ class Plugin {
         work(i);
       } catch (error) {
         this.tables.forEach((rows) => rows.remove(i));
-        this.refuse(i, rejected('exception', told(error)));
+        const reason = told(error);
+        log.error(`exception on ${origin.batch.topic}/${origin.partition}/${origin.offset}: ${reason}`);
+        this.refuse(i, rejected('exception', reason));
       }
     }
   }

@@ -212,7 +212,7 @@ class _Plugin:
         sources = self.fields | self.lookups
         self.tables = {name: _Table(name, given, sources) for name, given in tables.items()}
         self.message = Message(sources)
-        wanted = Wants(0)
+        wanted = Wants.POSITIONS
         for want in wants:
             wanted |= Wants[want.upper()]
         self.description = Description(
@@ -259,7 +259,9 @@ class _Plugin:
                 try:
                     work(at)
                 except Exception as error:
-                    self.refuse(at, rejected("exception", _told(error)))
+                    reason = _told(error)
+                    log.error(f"exception on {message.batch.topic}/{message.partition}/{message.offset}: {reason}")
+                    self.refuse(at, rejected("exception", reason))
 
     def refuse(self, at, refusal):
         if refusal.code not in self.codes:

@@ -46,7 +46,7 @@ type Typed<T> = Listed<T> extends readonly (infer Part)[] ? Both<Exclude<Part, s
 type Row<T> = { [Column in keyof Typed<T>]: Typed<T>[Column] extends infer K extends Kind ? Given<K> : never };
 type Rows<T> = { [Name in keyof T]?: Row<T[Name]> | Row<T[Name]>[] };
 
-/** What is known of a message beside its fields, as far as `wants` asks for it. */
+/** What is known of a message beside its fields; keys, values, times and headers as far as `wants` asks for them. */
 export interface Origin {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
@@ -55,7 +55,7 @@ export interface Origin {
   readonly partition: number;
   readonly offset: number;
   readonly headers: [name: string, value: Uint8Array | null][];
-  /** An id for a row, which a replay makes again; `row` tells the rows of one message apart. Wants positions. */
+  /** An id for a row, which a replay makes again; `row` tells the rows of one message apart. */
   id(row?: number): string;
 }
 declare class Refusal<C extends string> { private code: C }
@@ -68,7 +68,7 @@ export interface Described<F, L, T, C extends string> {
   lookups?: L;
   tables: T;
   codes?: readonly C[];
-  wants?: readonly ('values' | 'keys' | 'timestamps' | 'positions' | 'headers')[];
+  wants?: readonly ('values' | 'keys' | 'timestamps' | 'headers')[];
   transform(message: Read<F> & Found<L>, origin: Origin): Rows<T> | Refusal<NoInfer<C>>;
 }
 /** The plugin, to be exported as `transform`; of the pipeline's `[plugin.config]`, where a function describes it. */
