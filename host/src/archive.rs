@@ -322,6 +322,18 @@ pub fn left_open(history: &[Generation], ours: &Code) -> Vec<(u32, End)> {
     open.map(end).collect()
 }
 
+/// The version that a trade brought `code` in for, the last one that did. A way back brings nothing new in:
+/// what it leads away from was thrown out, and is no version to go back to. The last one stands first in
+/// the history.
+pub fn before<'a>(history: &'a [Generation], code: &Code) -> Option<&'a Code> {
+    let mut trades = history
+        .iter()
+        .filter(|entry| entry.outcome.is_in() && entry.by != WAY_BACK);
+    trades
+        .find(|entry| entry.code == *code)
+        .map(|last| &last.replaced)
+}
+
 /// The plugins that trades brought in and that were always taken back during their probation: all that
 /// they did was done again by others.
 pub fn taken_back(history: &[Generation]) -> BTreeSet<String> {

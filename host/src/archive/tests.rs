@@ -198,6 +198,49 @@ fn a_trade_whose_end_nobody_told_is_ended_by_the_next_process() {
 }
 
 #[test]
+fn what_was_thrown_out_is_no_version_to_go_back_to() {
+    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    type Case = (
+        &'static [(Outcome, &'static str, &'static str, &'static str)],
+        Option<&'static str>,
+    );
+    // What happened, the last one first, and by whom that was; what ran before `b`.
+    let cases: &[Case] = &[
+        (&[], None),
+        (&[(Kept, "a", "b", "Ada")], Some("a")),
+        (&[(Running, "a", "b", "Ada")], Some("a")),
+        (&[(Abandoned, "a", "b", "Ada")], None),
+        (&[(Kept, "b", "c", "Ada")], None),
+        (
+            &[(Kept, "c", "b", "Ada"), (Kept, "a", "b", "Ada")],
+            Some("c"),
+        ),
+        (
+            &[(Kept, "c", "b", WAY_BACK), (RolledBack, "b", "c", "Ada")],
+            None,
+        ),
+        (
+            &[
+                (Kept, "c", "b", WAY_BACK),
+                (RolledBack, "b", "c", "Ada"),
+                (Kept, "a", "b", "Ada"),
+            ],
+            Some("a"),
+        ),
+    ];
+    for (history, expected) in cases {
+        let entries = history.iter().map(|(outcome, old, new, by)| Generation {
+            by: (*by).to_owned(),
+            ..entry(*outcome, old, new)
+        });
+        let entries: Vec<_> = entries.collect();
+        let found = before(&entries, &entry(Kept, "b", "b").code);
+        let found = found.map(|code| code.plugin.as_str());
+        assert_eq!(found, *expected, "{history:?}");
+    }
+}
+
+#[test]
 fn what_was_only_ever_taken_back_is_known() {
     use Outcome::{Kept, RolledBack, Running};
     type Case = (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::policy::Policy;
 use super::prove::{self, Context, Fixtures, Loaded, Proven};
 use super::{Refusal, What};
-use crate::archive::{self, Archive, End, Generation, Part};
+use crate::archive::{self, Archive, End, Part};
 use crate::code::Code;
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
@@ -92,10 +92,8 @@ impl Means {
         let archive = self.archive.as_ref().ok_or_else(unknown)?;
         let history = archive.history(HISTORY_MAX);
         let history = history.map_err(|error| Refusal::new("store_away", error.to_string()))?;
-        let code = current.version.code();
-        let is_its = |entry: &&Generation| entry.code == code && entry.outcome.is_in();
-        let entry = history.iter().find(is_its).ok_or_else(unknown)?;
-        let (version, parts) = (self.of_code)(&entry.replaced)?.ok_or_else(unknown)?;
+        let before = archive::before(&history, &current.version.code()).ok_or_else(unknown)?;
+        let (version, parts) = (self.of_code)(before)?.ok_or_else(unknown)?;
         Ok(Ran {
             version,
             keys: Vec::new(),

@@ -126,6 +126,11 @@ fn a_version_is_proved_shown_agreed_to_and_traded() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("rolled back: ada "), "{said}");
     assert_eq!(pipeline.runs().0, first);
+    // Once more does not bring it in again.
+    let (code, said) = pipeline.ask(&["rollback", "--yes"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no_version_before"), "{said}");
+    assert_eq!(pipeline.runs().0, first);
 }
 
 /// Who reads the file again, and how it is told that it should.
