@@ -114,6 +114,13 @@ struct Body {
     id: String,
 }
 
+impl Body {
+    /// Whether it asks for what only a swap heeds: who asks a rollback for a dry run must not get another.
+    fn is_of_a_swap(&self) -> bool {
+        self.plugin.is_some() || self.lookup.is_some() || self.dry_run
+    }
+}
+
 /// The most letters of a user's name that are told.
 const USER_MAX: usize = 64;
 
@@ -149,6 +156,10 @@ impl Desk {
         let bad = |reason: String| (StatusCode::BAD_REQUEST, reason);
         let body: Body = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the body cannot be read: {error}")))?;
+        if verb != Verb::Swap && body.is_of_a_swap() {
+            let reason = "only a swap takes `plugin`, `lookup` and `dry_run`";
+            return Err(bad(reason.to_owned()));
+        }
         let user = user(&body.user, peer);
         let Some(running) = self.running.get() else {
             let reason = "the pipeline is still starting, see /readyz: ask again when it runs";

@@ -137,6 +137,26 @@ fn an_offer_is_what_was_asked() {
     assert!(offers.try_recv().is_err(), "nothing else was offered");
 }
 
+/// Who asks a rollback for a dry run gets none, and is told so.
+#[test]
+fn what_only_a_swap_heeds_is_not_passed_over() {
+    let path = "/a.wasm";
+    let (control, address, token, offers) = offered();
+    let whom = (address, &*token);
+    for body in [
+        json!({ "dry_run": true }),
+        json!({ "plugin": path }),
+        json!({ "lookup": ["songs", path] }),
+    ] {
+        for verb in ["rollback", "pause", "resume"] {
+            let reply = ask(whom, verb, &body).join().unwrap();
+            assert_eq!(status(&reply), "400", "{verb} {body}: {reply}");
+            assert!(reply.contains("only a swap takes"), "{reply}");
+        }
+    }
+    assert!(offers.try_recv().is_err() && !control.is_paused());
+}
+
 /// Offers a file, up to the proposal: what answers it, the lines that follow, and the proposal's id.
 fn propose(
     (address, token): (SocketAddr, &str),
@@ -202,8 +222,10 @@ fn a_run_with_an_end_swaps_nothing() {
         swaps: None,
     });
     let (address, token) = opened("127.0.0.1:0", &[], desk);
-    for path in ["swap", "rollback"] {
-        let body = json!({ "plugin": "/a.wasm" });
+    for (path, body) in [
+        ("swap", json!({ "plugin": "/a.wasm" })),
+        ("rollback", json!({})),
+    ] {
         let reply = ask((address, &token), path, &body).join().unwrap();
         assert_eq!(status(&reply), "409", "{reply}");
         assert!(reply.contains("comes to an end by itself"), "{reply}");
