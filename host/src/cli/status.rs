@@ -128,6 +128,12 @@ fn line(trade: &Value) -> String {
         pause.unwrap_or_default(),
     );
     out.truncate(out.trim_end().len());
+    for (name, digest) in trade["code"]["lookups"].as_object().into_iter().flatten() {
+        if *digest != trade["replaced"]["lookups"][name] {
+            let digest = short(digest.as_str().unwrap_or_default());
+            let _ = write!(out, "\n{:>12}lookup {name}, digest {digest}", "");
+        }
+    }
     // Of what changed, how much; the rest is for programs.
     let differ = of("diff").lines().find(|line| line.contains("of the rows"));
     for more in [of("reason").lines().next(), differ].into_iter().flatten() {
@@ -152,6 +158,10 @@ mod tests {
                     "code": { "plugin": digest("a") }, "outcome": outcome, "reason": reason,
                     "diff": "new\n  3 % of the rows differ\nmore", "pause_us": pause })
         };
+        let mut other_songs = trade(4, "kept", "", None);
+        other_songs["code"]["lookups"] = json!({ "songs": digest("d"), "artists": digest("e") });
+        other_songs["replaced"]["lookups"] =
+            json!({ "songs": digest("c"), "artists": digest("e") });
         let share = |digit: &str, generation: u32, partitions: &[i32]| {
             json!({ "code": { "plugin": digest(digit), "lookups": { "songs": digest("c") } },
                     "generation": generation, "partitions": partitions })
@@ -161,6 +171,7 @@ mod tests {
             "candidate": "Plugin(new.wasm)", "probation": { "batches": 12, "of": 100 },
             "group": [share("a", 3, &[0, 2]), share("b", 0, &[1])],
             "history": [
+                other_songs,
                 trade(3, "running", "", Some(412)), trade(1, "rolled_back", "it traps", None),
             ],
         }));
@@ -174,6 +185,9 @@ group      digest aaaaaaaaaaaa, songs cccccccccccc, generation 3: partitions 0, 
 group      digest bbbbbbbbbbbb, songs cccccccccccc, generation 0: partitions 1
 
 generation  when                  by            plugin        outcome      pause
+         4  2026-03-02T16:00:00Z  ada           aaaaaaaaaaaa  kept
+            lookup songs, digest dddddddddddd
+            3 % of the rows differ
          3  2026-03-02T16:00:00Z  ada           aaaaaaaaaaaa  running      0.412 ms
             3 % of the rows differ
          1  2026-03-02T16:00:00Z  ada           aaaaaaaaaaaa  rolled back
