@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::ask::Whom;
 use super::show;
-use super::swap::short;
+use super::swap::{plain, short};
 
 /// What `host status` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,7 +83,7 @@ fn text(versions: &Value) -> String {
     for trade in history {
         let _ = writeln!(out, "{}", line(trade));
     }
-    out
+    plain(&out)
 }
 
 fn named(version: &Value) -> String {
@@ -172,7 +172,7 @@ mod tests {
             "group": [share("a", 3, &[0, 2]), share("b", 0, &[1])],
             "history": [
                 other_songs,
-                trade(3, "running", "", Some(412)), trade(1, "rolled_back", "it traps", None),
+                trade(3, "running", "", Some(412)), trade(1, "rolled_back", "it\u{1b}traps", None),
             ],
         }));
         let expected = "\

@@ -67,6 +67,15 @@ impl Show {
 
 /// What an event says to people.
 fn text(event: &Value) -> String {
+    plain(&told(event))
+}
+
+/// A text that steers no terminal: of what is told, a part is the candidate's own words.
+pub(in crate::cli) fn plain(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() && letter != '\n', " ")
+}
+
+fn told(event: &Value) -> String {
     let of = |name: &str| event[name].as_str().unwrap_or_default();
     match of("event") {
         "step" => format!("  {:<12} {}\n", of("step"), of("detail")),
@@ -168,8 +177,8 @@ mod tests {
                 "same 4\n",
             ),
             (
-                json!({ "event": "refused", "code": "too_slow", "reason": "it is" }),
-                "refused, too_slow: it is\n",
+                json!({ "event": "refused", "code": "too_slow", "reason": "it\u{1b}[2J is" }),
+                "refused, too_slow: it [2J is\n",
             ),
             (
                 traded,
