@@ -116,9 +116,12 @@ impl Trial<'_> {
         size: usize,
     ) -> Result<Vec<Arc<Transformed>>, Error> {
         let mut instance = self.plugin.instance(keys, self.lookups.clone())?;
-        let batches = lines.chunks(size).enumerate();
+        // The last batch comes first: what counts along with the messages shows as well.
+        let batches = lines.chunks(size).enumerate().rev();
         let each = |(index, lines)| Ok(Arc::new(instance.apply(batch(lines, index * size))?));
-        batches.map(each).collect()
+        let mut made: Vec<_> = batches.map(each).collect::<Result<_, Error>>()?;
+        made.reverse();
+        Ok(made)
     }
 }
 

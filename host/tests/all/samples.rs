@@ -151,3 +151,33 @@ fn only_a_call_for_chance_is_told() {
         assert_eq!(said.contains("random numbers"), is_told, "{place}: {said}");
     }
 }
+
+/// A plugin that counts messages gives the same rows however they are split, unless they come otherwise.
+#[test]
+fn what_depends_on_the_calls_before_is_refused() {
+    let counted = "(i32.store8 offset=6 (local.get $row) (global.get $seen))
+        (global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+        (local.set $cell (i32.add";
+    let module = NAMES
+        .replacen(
+            "(module",
+            "(module (global $seen (mut i32) (i32.const 65))",
+            1,
+        )
+        .replacen("(local.set $cell (i32.add", counted, 1);
+    let folder = folder(&[
+        ("names.wat", &module),
+        ("pipeline.toml", &CONFIG.replace("plugin.wasm", "names.wat")),
+        (
+            "schema.cql",
+            "CREATE TABLE k.names (name text PRIMARY KEY);",
+        ),
+        (
+            "samples.jsonl",
+            "{\"name\": \"-da\"}\n{\"name\": \"-ob\"}\n",
+        ),
+    ]);
+    let (code, said) = told(folder.path(), &["--update"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nor on the calls before"), "{said}");
+}
