@@ -140,15 +140,20 @@ fn subject(
     Ok((subject, rig))
 }
 
-/// The messages that a pipeline is tried with, and where they come from: made as its `[produce]` says,
-/// else its samples again and again.
+/// The messages that a pipeline is tried with, and where they come from: made as its `[produce]` says, or
+/// that of the carried pipeline of its name, so that both get the same; else its samples again and again.
 fn messages(found: &Found) -> anyhow::Result<(String, Vec<Vec<u8>>)> {
-    if let Some(description) = &found.file.produce {
+    let carried = match (&found.file.produce, found.carried) {
+        (None, Some(carried)) => Some(config::find(carried.name, None, &[], own_name)?),
+        (Some(_), _) | (None, None) => None,
+    };
+    let maker = carried.as_ref().unwrap_or(found);
+    if let Some(description) = &maker.file.produce {
         let plan = Plan {
             people: Some(PEOPLE),
             ..Plan::default()
         };
-        let lists = |list: &str, column: &str| cells(found, &[], list, column);
+        let lists = |list: &str, column: &str| cells(maker, &[], list, column);
         let made = produce::messages(description, &plan, &lists, MESSAGES as u64)?;
         return Ok(("as [produce] makes them".to_owned(), made));
     }

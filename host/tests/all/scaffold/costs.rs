@@ -55,3 +55,26 @@ fn what_a_plugin_costs_is_told() {
         &["nothing.wasm", "carries"],
     );
 }
+
+/// What has a carried pipeline's name is measured with the messages of that one.
+#[test]
+fn both_get_the_same_messages() {
+    let folder = sources("");
+    let carried = sluice_bundled::pipeline("netflix").unwrap();
+    let (lookup, csv) = carried.lookups[0];
+    let config = format!(
+        "name = \"netflix\"\ntopic = \"other\"\n[plugin]\npath = \"n.wasm\"\n[lookups.{lookup}]\n\
+         path = \"lookup.csv\"\n[cassandra]\nkeyspace = \"netflix\"\n"
+    );
+    for (name, bytes) in [
+        ("n.wasm", carried.module),
+        ("lookup.csv", csv),
+        ("schema.cql", carried.schema.as_bytes()),
+        ("pipeline.toml", config.as_bytes()),
+    ] {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let said = succeeds(folder.path(), "bench . --beside netflix");
+    let made = "as [produce] makes them: 16384 written, 0 rejected, 0 filtered";
+    assert_eq!(said.matches(made).count(), 2, "{said}");
+}
