@@ -262,8 +262,9 @@ impl Life {
             by: who.to_owned(),
             diff: diff.to_owned(),
         };
-        self.means
-            .remember(next, self.control.generation() + 1, &trade)
+        // A worker that was given no partition yet has met none, not even that of what runs.
+        let met = self.control.generation().max(self.current.generation);
+        self.means.remember(next, met + 1, &trade)
     }
 }
 
