@@ -33,7 +33,7 @@ pub use refusal::Refusal;
 pub use steward::Steward;
 
 /// What somebody wants to run instead.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Offer {
     /// What is offered.
     pub what: What,
@@ -46,6 +46,7 @@ pub struct Offer {
 }
 
 /// What can be offered.
+#[derive(Clone)]
 pub enum What {
     /// A plugin.
     Plugin {

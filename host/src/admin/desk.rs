@@ -252,11 +252,21 @@ impl Desk {
         let Some(swaps) = running.and_then(|running| running.swaps.as_ref()) else {
             return Value::Null;
         };
-        let asked = match &swaps.order {
-            Some(order) if is_for_group => order(offer),
-            Some(_) | None => (swaps.offer)(offer),
+        let Some(order) = swaps.order.as_ref().filter(|_| is_for_group) else {
+            return lines.follow(&(swaps.offer)(offer), &self.proposals);
         };
-        lines.follow(&asked, &self.proposals)
+        if let What::Plugin { .. } | What::Lookup { .. } = offer.what {
+            // An order keeps the file for the others: not one that this host would refuse.
+            let tried = (swaps.offer)(Offer {
+                is_dry_run: true,
+                ..offer.clone()
+            });
+            let last = lines.follow(&tried, &self.proposals);
+            if last["event"] != "proposed" && last["code"] != "same_version" {
+                return last;
+            }
+        }
+        lines.follow(&order(offer), &self.proposals)
     }
 }
 

@@ -38,24 +38,29 @@ impl Life {
         let tally = self.tallies.between(self.current.generation, u32::MAX);
         if let Some(reason) = tally.is_worse_than(&probation.begun.before) {
             self.roll_back(&reason);
-        } else if tally.batches >= u64::from(self.means.policy.probation)
-            || probation.since.elapsed() >= self.means.policy.probation_time
-        {
-            self.keep();
+        } else if tally.batches >= u64::from(self.means.policy.probation) {
+            self.keep("");
+        } else if probation.since.elapsed() >= self.means.policy.probation_time {
+            self.keep("no more came within `probation_time`");
         }
     }
 
-    /// Ends the probation: what runs stays.
-    pub(super) fn keep(&mut self) {
+    /// Ends the probation: what runs stays. `reason` is empty, if it has stood it.
+    pub(super) fn keep(&mut self, reason: &'static str) {
         let Some(probation) = self.probation.take() else {
             return;
         };
         self.workers().keep();
         let generation = self.current.generation;
         let batches = self.tallies.between(generation, u32::MAX).batches;
-        self.finish(generation, Outcome::Kept, "", probation.begun.pause_us);
-        tracing::info!(generation, batches, "the version has stood its probation");
-        probation.asker.tell(Event::Kept { batches });
+        self.finish(generation, Outcome::Kept, reason, probation.begun.pause_us);
+        tracing::info!(
+            generation,
+            batches,
+            reason,
+            "the version's probation is over"
+        );
+        probation.asker.tell(Event::Kept { batches, reason });
         self.means.count("kept");
         self.show(None);
     }

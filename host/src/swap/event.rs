@@ -41,6 +41,8 @@ pub enum Event {
     Kept {
         /// After how many batches.
         batches: u64,
+        /// Why it is over before all batches of it came; empty, if they did.
+        reason: &'static str,
     },
     /// A host of the group got further with its turn, if all of it is to swap.
     Member {

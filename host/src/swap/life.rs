@@ -60,7 +60,9 @@ impl Life {
     pub(super) fn hear(&mut self) -> bool {
         match self.words.recv_timeout(TICK) {
             Ok(Word::Failing { reason, .. }) => self.roll_back(&reason),
-            Ok(Word::Settled { .. }) => self.keep(),
+            Ok(Word::Settled { .. }) => {
+                self.keep("a worker remembers no more keys, so that there is no way back");
+            }
             // Of a trade that nobody waits for any more.
             Ok(Word::Traded { .. } | Word::WentBack { .. }) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -202,7 +204,7 @@ impl Life {
             .fit(&next.version, &next.keys, current, generation);
         let orders = orders.inspect_err(|_| self.finish(generation, Outcome::Abandoned, "", 0))?;
         // Nothing refuses it any more. What was on probation is what this one is measured by.
-        self.keep();
+        self.keep("another version came");
         let before = self.tallies.between(self.current.generation, generation);
         pending.tell(Event::Step {
             step: "trade",

@@ -84,7 +84,7 @@ fn an_offer_is_what_was_asked() {
         (
             "swap",
             &json!({ "plugin": path, "consent": "yes", "whole_group": true }),
-            format!("Plugin({shown}) 127.0.0.1 to all Given false"),
+            format!("Plugin({shown}) 127.0.0.1 Given true"),
         ),
         (
             "rollback",
@@ -102,13 +102,56 @@ fn an_offer_is_what_was_asked() {
         if let What::Plugin { bytes, .. } | What::Lookup { bytes, .. } = offer.what {
             assert_eq!(bytes, b"bytes");
         }
-        answers.events.send(Event::Kept { batches: 7 }).unwrap();
+        let (batches, reason) = (7, "");
+        answers
+            .events
+            .send(Event::Kept { batches, reason })
+            .unwrap();
         drop(answers);
         let reply = reply.join().unwrap();
         assert_eq!(status(&reply), "200", "{reply}");
         assert!(reply.contains("application/x-ndjson"), "{reply}");
-        assert!(reply.contains(r#"{"event":"kept","batches":7}"#), "{reply}");
+        assert!(
+            reply.contains(r#"{"event":"kept","batches":7,"reason":""}"#),
+            "{reply}"
+        );
     }
+}
+
+/// What the host that is asked would refuse is kept for nobody; what it would take is ordered.
+#[test]
+fn a_group_is_ordered_what_is_proved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wasm");
+    std::fs::write(&path, "bytes").unwrap();
+    let (_, address, token, offers) = offered();
+    let body = json!({ "plugin": path, "consent": "yes", "whole_group": true });
+    for (code, is_ordered) in [("fails", false), ("same_version", true)] {
+        let reply = ask((address, &token), "swap", &body);
+        let (offer, answers) = offers.recv_timeout(ANSWER_MAX).unwrap();
+        assert!(offer.is_dry_run, "{}", offer.who);
+        let reason = "as it is".to_owned();
+        answers
+            .events
+            .send(Event::Refused { code, reason })
+            .unwrap();
+        drop(answers);
+        if is_ordered {
+            let (offer, _) = offers.recv_timeout(ANSWER_MAX).unwrap();
+            assert_eq!((offer.is_dry_run, &*offer.who), (false, "127.0.0.1 to all"));
+        }
+        let reply = reply.join().unwrap();
+        assert!(reply.contains(code), "{reply}");
+        assert!(offers.try_recv().is_err(), "{code}");
+    }
+}
+
+#[test]
+fn what_cannot_be_offered_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wasm");
+    let (_, address, token, offers) = offered();
+    let whom = (address, &*token);
     for (body, code, words) in [
         (json!({}), "400", "a plugin or a lookup"),
         (
@@ -202,7 +245,11 @@ fn a_proposal_waits_for_who_asked() {
     assert!(answers.agreed.try_recv().is_err());
     assert_eq!(agree(&id), "200");
     answers.agreed.recv_timeout(ANSWER_MAX).unwrap();
-    answers.events.send(Event::Kept { batches: 1 }).unwrap();
+    let (batches, reason) = (1, "");
+    answers
+        .events
+        .send(Event::Kept { batches, reason })
+        .unwrap();
     drop(answers);
     assert!(lines.any(|line| line.contains("kept")));
 

@@ -82,6 +82,13 @@ fn told(event: &Value) -> String {
         "proposed" => format!("{}\n", of("text").trim_end()),
         "refused" => format!("refused, {}: {}\n", of("code"), of("reason")),
         "traded" => traded(event),
+        "kept" if !of("reason").is_empty() => {
+            format!(
+                "kept after {} batches: {}\n",
+                event["batches"],
+                of("reason")
+            )
+        }
         "kept" => format!(
             "kept: it has stood its probation of {} batches\n",
             event["batches"]
@@ -201,6 +208,10 @@ mod tests {
             (
                 json!({ "event": "kept", "batches": 100 }),
                 "kept: it has stood its probation of 100 batches\n",
+            ),
+            (
+                json!({ "event": "kept", "batches": 7, "reason": "no more came" }),
+                "kept after 7 batches: no more came\n",
             ),
             (
                 rolled_back,

@@ -279,7 +279,13 @@ fn a_probation_ends_although_no_message_comes() {
     });
     let asked = watched.trade("add=1");
     told(&asked, "kept");
-    assert_eq!(watched.outcomes(), [Outcome::Kept]);
+    let history = watched.archive.history(1).unwrap();
+    assert_eq!(history[0].outcome, Outcome::Kept);
+    assert!(
+        history[0].reason.contains("probation_time"),
+        "{}",
+        history[0].reason
+    );
     watched.world.stop();
 }
 
