@@ -8,6 +8,7 @@ pub mod cassandra;
 pub mod dead_letter;
 pub mod memory;
 pub mod none;
+mod requests;
 pub mod schema;
 pub mod sqlite;
 pub mod value;
@@ -15,6 +16,8 @@ pub mod value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use requests::Requests;
 
 use crate::failpoint;
 use crate::message::{Span, WriteTime};

@@ -19,7 +19,7 @@ fn opened(address: &str, names: &[&str], desk: Arc<Desk>) -> (SocketAddr, String
         run: Run::new("group", "plays".into()),
         plugin: ["p", "1", "abc"],
         lookups: &[],
-        in_flight: None,
+        requests: None,
         stop: Arc::default(),
     });
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();

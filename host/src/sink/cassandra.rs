@@ -15,7 +15,6 @@ mod write;
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -28,7 +27,7 @@ pub use session::{connect, failed};
 pub use tls::{Settings as TlsSettings, Tls};
 
 use super::schema::check_name;
-use super::{Error, Refused, Sink};
+use super::{Error, Refused, Requests, Sink};
 use crate::row::{Key, Target, Transformed};
 
 /// How many replicas must acknowledge a row.
@@ -91,8 +90,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// The most requests of many rows at a time. More than 16 lowers the rate.
     pub requests_in_flight_max: usize,
-    /// How many requests of rows are under way, in all sessions with this configuration.
-    pub in_flight: Arc<AtomicUsize>,
+    /// Counts requests of rows, in all sessions with this configuration.
+    pub requests: Arc<Requests>,
 }
 
 impl Config {
@@ -110,7 +109,7 @@ impl Config {
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(12),
             requests_in_flight_max: 8,
-            in_flight: Arc::default(),
+            requests: Arc::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::batch::Run;
 use super::metrics::Metrics;
+use crate::sink::Requests;
 use crate::worker::{Done, Report};
 
 /// What there is to know of a pipeline before it works.
@@ -22,8 +23,8 @@ pub struct About<'a> {
     pub plugin: [&'a str; 3],
     /// How many rows each lookup has.
     pub lookups: &'a [(String, usize)],
-    /// How many requests to the store are under way, if it is one that counts them.
-    pub in_flight: Option<Arc<AtomicUsize>>,
+    /// Counts requests to the store, if it is one that does.
+    pub requests: Option<Arc<Requests>>,
     /// Set, when the process is asked to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -75,11 +76,11 @@ impl Board {
             run,
             plugin,
             lookups,
-            in_flight,
+            requests,
             stop,
         } = about;
         Self {
-            metrics: Metrics::new(&run.topic, plugin, lookups, in_flight),
+            metrics: Metrics::new(&run.topic, plugin, lookups, requests),
             run,
             stop,
             state: Mutex::default(),

@@ -3,7 +3,7 @@
 //! [`ALL`] is what `docs/operating.md` lists, which a test holds together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::sink::Requests;
 use crate::worker::Done;
 
 /// A metric as it is named and explained.
@@ -55,7 +56,7 @@ const GAP: Name = name("sluice_conservation_gap", "", "Messages of durable batch
 #[rustfmt::skip]
 const ROWS: Name = name("sluice_rows_written_total", "table", "Rows acknowledged");
 #[rustfmt::skip]
-const BATCHES: Name = name("sluice_batches_total", "", "Durable batches");
+const BATCHES: Name = name("sluice_batches_total", "outcome", "Durable batches: `written`, or `with_dead_letters` among their messages");
 #[rustfmt::skip]
 const PHASES: Name = name("sluice_batch_duration_seconds", "phase", "Time a batch spent in `fetch`, `transform`, `write` and `checkpoint`");
 #[rustfmt::skip]
@@ -77,6 +78,8 @@ const AGE: Name = name("sluice_checkpoint_age_seconds", "", "Time since a commit
 #[rustfmt::skip]
 const IN_FLIGHT: Name = name("sluice_sink_in_flight", "", "Requests to Cassandra under way");
 #[rustfmt::skip]
+const REQUESTS: Name = name("sluice_sink_requests_total", "outcome", "Requests to Cassandra that were `acknowledged`, or `failed`");
+#[rustfmt::skip]
 const RETRIES: Name = name("sluice_sink_retries_total", "code", "Failed attempts to write a batch, each tried again");
 #[rustfmt::skip]
 const WAITING: Name = name("sluice_waiting_workers", "room", "Workers held up by their `source`, `sink` or `breaker`, or by a `pause`");
@@ -86,10 +89,10 @@ const HELD_UP: Name = name("sluice_backpressure_seconds_total", "room", "Time th
 const READY: Name = name("sluice_ready", "", "1 if `/readyz` says so, otherwise 0");
 
 /// All metrics there are, in the order in which they are told.
-pub const ALL: [Name; 25] = [
+pub const ALL: [Name; 26] = [
     BUILD, PLUGIN, LOOKUP, CONSUMED, WRITTEN, FILTERED, LETTERS, PENDING, GAP, ROWS, BATCHES,
-    PHASES, CALLS, TRAPS, MEMORY, SWAPS, VERSIONS, LAG, COMMITTED, AGE, IN_FLIGHT, RETRIES,
-    WAITING, HELD_UP, READY,
+    PHASES, CALLS, TRAPS, MEMORY, SWAPS, VERSIONS, LAG, COMMITTED, AGE, IN_FLIGHT, REQUESTS,
+    RETRIES, WAITING, HELD_UP, READY,
 ];
 
 /// The content type of [`Metrics::text`].
@@ -116,13 +119,13 @@ pub(super) struct Metrics {
     pub(super) pending: Gauge,
     gap: Gauge,
     rows: Family<Labels, Counter>,
-    batches: Counter,
+    batches: Family<Labels, Counter>,
     phases: Family<Labels, Histogram>,
     lag: Family<Labels, Gauge>,
     committed: Family<Labels, Gauge>,
     pub(super) age: Gauge<f64, AtomicU64>,
     /// Only where something counts them.
-    in_flight: Option<(Arc<AtomicUsize>, Gauge)>,
+    requests: Option<(Arc<Requests>, Gauge, Family<Labels, Counter>)>,
     retries: Family<Labels, Counter>,
     waiting: Family<Labels, Gauge>,
     held_up: Family<Labels, Counter<f64, AtomicU64>>,
@@ -144,13 +147,13 @@ fn listed<M: Metric + Clone>(registry: &mut Registry, name: Name, metric: M) -> 
 }
 
 impl Metrics {
-    /// All at 0. `plugin` is its name, version and digest; `lookups` have so many rows; `in_flight` is
-    /// what counts requests under way, if anything does.
+    /// All at 0. `plugin` is its name, version and digest; `lookups` have so many rows; `requests`
+    /// counts what a store is sent, if anything does.
     pub(super) fn new(
         topic: &str,
         plugin: [&str; 3],
         lookups: &[(String, usize)],
-        in_flight: Option<Arc<AtomicUsize>>,
+        requests: Option<Arc<Requests>>,
     ) -> Self {
         let mut registry = Registry::default();
         let to = &mut registry;
@@ -173,7 +176,7 @@ impl Metrics {
             pending: listed(to, PENDING, Gauge::default()),
             gap: listed(to, GAP, Gauge::default()),
             rows: listed(to, ROWS, Family::default()),
-            batches: listed(to, BATCHES, Counter::default()),
+            batches: listed(to, BATCHES, Family::default()),
             phases: listed(to, PHASES, histograms),
             calls: listed(to, CALLS, Histogram::new(SECONDS)),
             traps: listed(to, TRAPS, Family::default()),
@@ -184,7 +187,10 @@ impl Metrics {
             lag: listed(to, LAG, Family::default()),
             committed: listed(to, COMMITTED, Family::default()),
             age: listed(to, AGE, Gauge::default()),
-            in_flight: in_flight.map(|count| (count, listed(to, IN_FLIGHT, Gauge::default()))),
+            requests: requests.map(|count| {
+                let in_flight = listed(to, IN_FLIGHT, Gauge::default());
+                (count, in_flight, listed(to, REQUESTS, Family::default()))
+            }),
             retries: listed(to, RETRIES, Family::default()),
             waiting: listed(to, WAITING, Family::default()),
             held_up: listed(to, HELD_UP, Family::default()),
@@ -197,8 +203,12 @@ impl Metrics {
 
     /// All of them, as `/metrics` tells them.
     pub(super) fn text(&self) -> String {
-        if let Some((requests, told)) = &self.in_flight {
-            told.set(i64::try_from(requests.load(Ordering::Relaxed)).unwrap_or(i64::MAX));
+        if let Some((requests, in_flight, ended)) = &self.requests {
+            in_flight.set(i64::try_from(requests.in_flight()).unwrap_or(i64::MAX));
+            for (outcome, count) in requests.ended() {
+                let ended = ended.get_or_create(&vec![("outcome", outcome.to_owned())]);
+                ended.inner().store(count, Ordering::Relaxed);
+            }
         }
         let mut out = String::new();
         text::encode(&mut out, &self.registry).expect("a text can be written to");
@@ -219,7 +229,14 @@ impl Metrics {
 
     pub(super) fn done(&self, done: &Done) {
         self.written.inc_by(done.written as u64);
-        self.batches.inc();
+        let is_whole = done.letters.is_empty();
+        let outcome = if is_whole {
+            "written"
+        } else {
+            "with_dead_letters"
+        };
+        let labels = vec![("outcome", outcome.to_owned())];
+        self.batches.get_or_create(&labels).inc();
         self.gap.inc_by(done.conservation_gap());
         let count = |family: &Family<Labels, Counter>, labels: Labels, count: usize| {
             family.get_or_create(&labels).inc_by(count as u64);

@@ -115,8 +115,8 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
     let (mut generation, read) = (0, kafka.clone());
-    let in_flight = Arc::default();
-    let board = watch::board(run, &loaded.version, (&args.sink, &in_flight), stop);
+    let requests = Arc::default();
+    let board = watch::board(run, &loaded.version, (&args.sink, &requests), stop);
     let watched = watch::open(&found.file.admin, &board)?;
 
     let Stream {
@@ -130,7 +130,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
             if let Some(archive) = archive.clone().filter(|_| !args.is_embedded) {
                 let watch = (stop, &board);
                 (loaded, generation) = versions::go_on(loaded, &found, &kafka, &*archive, watch)?;
-                tails = Some(tails::tails(args, &found, archive, &in_flight, watch)?);
+                tails = Some(tails::tails(args, &found, archive, &requests, watch)?);
             }
             kafka.code = loaded.version.code();
             let rows = sink::rows(args, &found, &kafka)?;
@@ -140,7 +140,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     };
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let letters = sink::letters(args, &found, &topic)?;
-    let sink = sink::opener(&args.sink, &found, letters, &in_flight)?;
+    let sink = sink::opener(&args.sink, &found, letters, &requests)?;
     let workers = workers(args, partitions);
     let versions::Loaded { version, parts } = loaded;
     if let Some(archive) = archive.clone() {

@@ -1,7 +1,6 @@
 //! The writing of a batch: units in flight, what is acknowledged, what is refused.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use scylla::client::session::Session;
 use tokio::task::JoinSet;
@@ -296,9 +295,9 @@ impl Attempt {
             return Ok(());
         }
         // It is waited for in any case, so that it is counted down, too.
-        self.config.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.config.requests.begin();
         let sent = self.statement.send(&self.session, rows).await;
-        self.config.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.config.requests.end(sent.is_ok());
         sent.map_err(|error| Failure::of(&self.config, &error))
     }
 }

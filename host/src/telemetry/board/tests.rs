@@ -6,12 +6,22 @@ use super::*;
 use crate::message::Span;
 use crate::plugin::Calls;
 
+/// Two under way, after three that were acknowledged and one that was not.
+fn requests() -> Arc<Requests> {
+    let requests = Requests::default();
+    (0..6).for_each(|_| requests.begin());
+    for is_acknowledged in [true, false, true, true] {
+        requests.end(is_acknowledged);
+    }
+    Arc::new(requests)
+}
+
 fn board(workers: usize) -> Board {
     let board = Board::new(About {
         run: Run::new("group", "plays".into()),
         plugin: ["p", "1.2.3", "abc"],
         lookups: &[("songs".to_owned(), 7)],
-        in_flight: Some(Arc::new(AtomicUsize::new(5))),
+        requests: Some(requests()),
         stop: Arc::default(),
     });
     board.expect(workers);
@@ -115,7 +125,9 @@ fn every_report_has_its_metric() {
     says(r#"sluice_messages_consumed_total{topic="plays",partition="3"} 10"#);
     says(r#"sluice_messages_consumed_total{topic="plays",partition="4"} 2"#);
     says("sluice_messages_pending 12");
-    says("sluice_sink_in_flight 5");
+    says("sluice_sink_in_flight 2");
+    says(r#"sluice_sink_requests_total{outcome="acknowledged"} 3"#);
+    says(r#"sluice_sink_requests_total{outcome="failed"} 1"#);
     board.observe(&done(20));
     says("sluice_messages_pending 2");
     says("sluice_messages_written_total 6");
@@ -123,7 +135,7 @@ fn every_report_has_its_metric() {
     says(r#"sluice_messages_filtered_total{code="unknown"} 3"#);
     says(r#"sluice_messages_dead_lettered_total{stage="decode",code="bad_json"} 1"#);
     says("sluice_conservation_gap 0");
-    says("sluice_batches_total 1");
+    says(r#"sluice_batches_total{outcome="with_dead_letters"} 1"#);
     says("sluice_plugin_call_duration_seconds_sum 0.008");
     says("sluice_plugin_call_duration_seconds_count 4");
     says(r#"sluice_plugin_traps_total{kind="deadline"} 3"#);

@@ -81,7 +81,9 @@ fn readiness_follows_the_database() {
     ] {
         assert_eq!(scrape.value(name), Some(counted as f64), "{name}");
     }
-    assert!(scrape.sum("sluice_sink_retries_total") > 0.0);
+    for name in ["sluice_sink_retries_total", "sluice_sink_requests_total"] {
+        assert!(scrape.sum(name) > 0.0, "{name}");
+    }
     assert!(scrape.sum("sluice_backpressure_seconds_total") > 0.0);
     assert_eq!(child.stop(), Some(0), "{}", child.said());
     // Once when a wait begins, once when it ends, however often it was tried.

@@ -41,7 +41,6 @@ const MODULES: &[(&str, &[&str])] = &[
     ("query", &["nearest", "row", "sink"]),
     ("measure", &["message", "plugin"]),
     ("samples", &["message", "row", "lookup", "plugin", "sink"]),
-    ("worker", &["code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version"]),
     ("worker", &[
         "code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version",
     ]),
@@ -51,7 +50,7 @@ const MODULES: &[(&str, &[&str])] = &[
         "version", "worker",
     ]),
     ("group", &["archive", "code", "sink", "swap", "worker"]),
-    ("telemetry", &["message", "worker"]),
+    ("telemetry", &["message", "sink", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "swap", "produce"]),
     ("admin", &["group", "swap", "telemetry", "worker"]),
     ("cli", &[

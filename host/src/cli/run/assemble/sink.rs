@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use super::{Args, SinkKind, SourceKind};
 use crate::checkpoint;
 use crate::config::{self, DeadLetters, Found};
 use crate::pipeline::SinkOpener;
 use crate::sink::dead_letter::Origin;
-use crate::sink::{Error, Letters, Room, cassandra, dead_letter, none, sqlite};
+use crate::sink::{Error, Letters, Requests, Room, cassandra, dead_letter, none, sqlite};
 use crate::source::kafka;
 
 /// Opens a worker's sink, with a store of dead letters beside it.
@@ -17,12 +16,12 @@ pub(in crate::cli) fn opener(
     kind: &SinkKind,
     found: &Found,
     letters: LettersOpener,
-    in_flight: &Arc<AtomicUsize>,
+    requests: &Arc<Requests>,
 ) -> anyhow::Result<SinkOpener> {
     Ok(match kind {
         SinkKind::Cassandra => {
             let mut config = cassandra_config(found)?;
-            config.in_flight = in_flight.clone();
+            config.requests = requests.clone();
             Box::new(move |origin| {
                 Ok(Room::new(
                     Box::new(cassandra::Cassandra::open(&config)?),

@@ -2,13 +2,14 @@
 //! trade, or from a member that runs another version: each ends that itself, on a thread of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::{Args, kafka_config, notes, sink, stream, versions, worker_config};
 use crate::archive::{self, Archive, ends_what_it_began};
 use crate::config::{self, Found};
 use crate::pipeline::{self, Plan};
+use crate::sink::Requests;
 use crate::source::kafka::{self, Tail};
 use crate::telemetry::Board;
 use crate::worker::{self, Control, Ends, Report};
@@ -19,7 +20,7 @@ struct Reading {
     found: Arc<Found>,
     archive: Arc<dyn Archive>,
     kafka: kafka::Config,
-    in_flight: Arc<AtomicUsize>,
+    requests: Arc<Requests>,
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
 }
@@ -29,7 +30,7 @@ pub(super) fn tails(
     args: &Args,
     found: &Arc<Found>,
     archive: Arc<dyn Archive>,
-    in_flight: &Arc<AtomicUsize>,
+    requests: &Arc<Requests>,
     (stop, board): (&Arc<AtomicBool>, &Arc<Board>),
 ) -> Result<kafka::Tails, config::Error> {
     let reading = Arc::new(Reading {
@@ -37,7 +38,7 @@ pub(super) fn tails(
         found: found.clone(),
         archive,
         kafka: kafka_config(args, found)?,
-        in_flight: in_flight.clone(),
+        requests: requests.clone(),
         board: board.clone(),
         stop: stop.clone(),
     });
@@ -110,7 +111,7 @@ impl Reading {
             source: Box::new(move || {
                 Ok((Box::new(source.read(&kafka)?), Box::new(source.clone())))
             }),
-            sink: sink::opener(&args.sink, found, letters, &self.in_flight)?,
+            sink: sink::opener(&args.sink, found, letters, &self.requests)?,
             grace: args.grace,
         };
         let control = Arc::new(Control::new(Arc::default(), Ends::default()));

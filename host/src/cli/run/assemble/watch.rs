@@ -3,13 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 
 use super::SinkKind;
 use crate::admin::{Admin, Desk, Notice};
 use crate::config::{self, AdminSection};
+use crate::sink::Requests;
 use crate::telemetry::{About, Board, Run};
 use crate::version::Version;
 
@@ -17,7 +18,7 @@ use crate::version::Version;
 pub(super) fn board(
     run: Run,
     version: &Version,
-    (sink, in_flight): (&SinkKind, &Arc<AtomicUsize>),
+    (sink, requests): (&SinkKind, &Arc<Requests>),
     stop: &Arc<AtomicBool>,
 ) -> Arc<Board> {
     let plugin = version.origin();
@@ -27,7 +28,7 @@ pub(super) fn board(
         run,
         plugin: [&plugin.name, &plugin.version, &plugin.digest],
         lookups: &lookups.collect::<Vec<_>>(),
-        in_flight: (*sink == SinkKind::Cassandra).then(|| in_flight.clone()),
+        requests: (*sink == SinkKind::Cassandra).then(|| requests.clone()),
         stop: stop.clone(),
     }))
 }
