@@ -226,7 +226,8 @@ fn walk(tree: &mut Tree, path: &str, folder: &Path) {
         let name = entry.file_name().into_string().expect("our names are text");
         let path = format!("{path}/{name}");
         let is_made = MADE.contains(&name.as_str())
-            || (path.starts_with("languages/") && MADE_IN_LANGUAGES.contains(&name.as_str()));
+            || (path.starts_with("languages/") && MADE_IN_LANGUAGES.contains(&name.as_str()))
+            || name.ends_with(".wasm");
         // What a link leads to is looked at where it is.
         if is_made || entry.path().is_symlink() {
             continue;
