@@ -129,6 +129,11 @@ impl Watched {
         }))
     }
 
+    /// What was read last counts as new the next time that it is read: it was refused.
+    pub fn forget(&mut self) {
+        self.digest.clear();
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -261,7 +261,11 @@ impl Life {
         let trade = archive::Trade {
             code: next.version.code(),
             replaced: self.current.version.code(),
-            by: who.to_owned(),
+            by: match who {
+                // That name says that nobody asked.
+                archive::WAY_BACK => "somebody".to_owned(),
+                who => who.to_owned(),
+            },
             diff: diff.to_owned(),
         };
         // A worker that was given no partition yet has met none, not even that of what runs.

@@ -61,7 +61,10 @@ impl Reload {
                 Ok(None) => {}
                 Ok(Some(what)) => {
                     is_any = true;
-                    self.offer(what, "SIGHUP");
+                    if self.offer(what, "SIGHUP") {
+                        // Who asks again may have mended what spoke against it.
+                        self.files[at].forget();
+                    }
                 }
                 Err(error) => {
                     let path = self.files[at].path().display();
@@ -74,8 +77,8 @@ impl Reload {
         }
     }
 
-    /// Offers it, and waits until it is traded or refused, which the steward logs.
-    fn offer(&self, what: What, who: &str) {
+    /// Offers it, and waits until it is traded or refused, which the steward logs. Whether it is refused.
+    fn offer(&self, what: What, who: &str) -> bool {
         let asked = self.steward.offer(Offer {
             what,
             who: who.to_owned(),
@@ -83,9 +86,13 @@ impl Reload {
             is_dry_run: false,
         });
         while let Ok(event) = asked.next(LOOK_EVERY) {
+            if let Some(Event::Refused { .. }) = event {
+                return true;
+            }
             if matches!(event, Some(Event::Traded(_))) || self.control.is_stopping() {
-                return;
+                break;
             }
         }
+        false
     }
 }
