@@ -68,7 +68,7 @@ impl Group {
     pub(super) fn send(&self, consumer: Arc<Consumer>) -> Result<bool, RDKafkaErrorCode> {
         let mut state = self.state();
         if state.in_flight.is_none() {
-            let due = state.due(|_| true);
+            let due = state.due();
             if due.is_empty() {
                 return Ok(false);
             }

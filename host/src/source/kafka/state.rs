@@ -35,8 +35,8 @@ pub(super) struct State {
     pub(super) tails: BTreeMap<i32, Tailed>,
     /// How many there have been that read such.
     tails_begun: u64,
-    /// What was taken of these is not written yet, or not all of it.
-    pub(super) unwritten: BTreeSet<i32>,
+    /// The next offset to take of each partition that is read by us, as the source told last.
+    taken: BTreeMap<i32, i64>,
     /// How far that was read, of those that are pending again.
     pub(super) ended: BTreeMap<i32, Place>,
     pub(super) in_flight: Option<InFlight>,
@@ -91,6 +91,11 @@ impl Progress {
         }
     }
 
+    /// Whether it is written further than the broker knows, or in a way that it does not know.
+    fn is_due(&self) -> bool {
+        self.committed != Some(self.written) || self.news.is_some()
+    }
+
     /// What a commit tells of it, in this generation.
     fn place(&self, partition: i32, generation: u32) -> Place {
         Place {
@@ -129,53 +134,43 @@ impl State {
     }
 
     /// What is written further than the broker knows.
-    pub(super) fn due(&self, is_meant: impl Fn(i32) -> bool) -> Vec<Place> {
-        self.read()
-            .filter(|&(partition, progress)| {
-                is_meant(partition)
-                    && (progress.committed != Some(progress.written) || progress.news.is_some())
-            })
-            .map(|(partition, progress)| {
-                let is_tail = self.tails.contains_key(&partition);
-                let its = progress.past.generation;
-                progress.place(partition, if is_tail { its } else { self.generation })
-            })
+    pub(super) fn due(&self) -> Vec<Place> {
+        let due = self.read().filter(|(_, progress)| progress.is_due());
+        due.map(|(partition, progress)| self.place(partition, progress))
             .collect()
     }
 
-    /// Notes what of the partitions was taken and is not written, or only in part: what was taken lies before
-    /// these positions.
+    /// Notes the next offset to take of each partition.
     pub(super) fn note_taken(&mut self, positions: &BTreeMap<i32, i64>) {
-        let unwritten = self.owned.iter().filter(|(partition, progress)| {
-            positions
-                .get(partition)
-                .is_none_or(|position| *position != progress.written)
-        });
-        self.unwritten = unwritten.map(|(&partition, _)| partition).collect();
+        self.taken.clone_from(positions);
     }
 
     /// What is to be committed of partitions that are given away; and whether nothing is written beyond it.
     pub(super) fn leaving(&self, partitions: &BTreeSet<i32>) -> Vec<(Place, bool)> {
-        // On the way back, rows lie beyond that are still to be deleted.
-        let is_back = self
-            .undone
-            .as_ref()
-            .is_none_or(|(undone, _)| *undone != self.code);
-        let is_whole = |partition: &i32| {
-            is_back && self.owned.contains_key(partition) && !self.unwritten.contains(partition)
-        };
-        let leaving = partitions.iter().filter(|partition| is_whole(partition));
-        let whole = leaving.filter_map(|partition| {
-            let place = self
-                .owned
-                .get(partition)?
-                .place(*partition, self.generation);
-            Some((place, true))
+        let given_away = self
+            .read()
+            .filter(|(partition, _)| partitions.contains(partition));
+        let leaving = given_away.filter_map(|(partition, progress)| {
+            let is_whole = self.is_whole(partition);
+            (is_whole || progress.is_due()).then(|| (self.place(partition, progress), is_whole))
         });
-        let due = self.due(|partition| partitions.contains(&partition) && !is_whole(&partition));
-        whole
-            .chain(due.into_iter().map(|place| (place, false)))
-            .collect()
+        leaving.collect()
+    }
+
+    /// Whether nothing of a partition is written beyond what a commit of it would tell.
+    fn is_whole(&self, partition: i32) -> bool {
+        // On the way back, rows lie beyond that are still to be deleted.
+        let undone = self.undone.as_ref();
+        let is_going_back = undone.is_some_and(|(undone, _)| *undone == self.code);
+        let written = self.owned.get(&partition).map(|progress| progress.written);
+        !is_going_back && written.is_some() && written.as_ref() == self.taken.get(&partition)
+    }
+
+    /// What a commit tells of a partition: of one that other code reads, what that one has made.
+    fn place(&self, partition: i32, progress: &Progress) -> Place {
+        let is_tail = self.tails.contains_key(&partition);
+        let its = progress.past.generation;
+        progress.place(partition, if is_tail { its } else { self.generation })
     }
 
     /// What is read, by our code or other.

@@ -29,7 +29,7 @@ fn span(partition: i32, start: i64, end: i64) -> Span {
 
 /// What is due of each partition: its offset, its generation, and whose rows are before it.
 fn due(state: &State) -> Vec<(i32, i64, u32, String)> {
-    let due = state.due(|_| true).into_iter();
+    let due = state.due().into_iter();
     due.map(|at| {
         (
             at.partition,
@@ -60,7 +60,7 @@ fn a_tail_is_committed_as_what_it_is_and_then_is_pending_again() {
         due(&state),
         [(0, 10, 8, "newer".to_owned()), theirs(1, 25, 4)]
     );
-    state.acknowledge(state.due(|_| true));
+    state.acknowledge(state.due());
     assert!(due(&state).is_empty());
 
     // One is taken from us and given back: who reads it from before has no say any more.
