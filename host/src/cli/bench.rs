@@ -24,6 +24,7 @@ use crate::telemetry::grouped;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The plugin, or its pipeline: a name that the binary carries, or a path
+    #[arg(default_value = ".")]
     plugin: String,
     /// The pipeline.toml that belongs to the plugin [default: beside the file]
     #[arg(long, value_name = "FILE")]

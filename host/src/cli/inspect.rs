@@ -13,6 +13,7 @@ use crate::plugin::{self, Plugin};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A component, core module or .wat file, or a pipeline: a name that the binary carries, or a path
+    #[arg(default_value = ".")]
     plugin: String,
     /// The pipeline.toml whose configuration the plugin is given [default: beside the file]
     #[arg(long, value_name = "FILE")]

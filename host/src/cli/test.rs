@@ -16,6 +16,7 @@ use crate::samples::{Error, Trial};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The pipeline: a folder with a pipeline.toml, that file, or a plugin beside it
+    #[arg(default_value = ".")]
     pub pipeline: String,
     /// Reference data, instead of the pipeline's
     #[arg(long, value_name = "NAME=FILE.csv", value_parser = name_and_file)]

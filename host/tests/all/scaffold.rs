@@ -281,7 +281,14 @@ fn any_commands_build_a_plugin() {
         let names: Vec<_> = sections.iter().map(|(name, _)| &**name).collect();
         assert_eq!(names, ["samples", "golden"]);
         assert_eq!(sections[0].1, b"{\"name\": \"Ada\"}\n");
-        succeeds(folder.path(), "test .");
+        // Whoever is in the folder need not say where it is.
+        for (verb, words) in [
+            ("test", "samples.jsonl gives what"),
+            ("inspect", "names 1.0.0"),
+        ] {
+            let said = succeeds(folder.path(), verb);
+            assert!(said.contains(words), "{said}");
+        }
     }
 }
 

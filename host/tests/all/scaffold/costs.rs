@@ -74,7 +74,7 @@ fn both_get_the_same_messages() {
     ] {
         fs::write(folder.path().join(name), bytes).unwrap();
     }
-    let said = succeeds(folder.path(), "bench . --beside netflix");
+    let said = succeeds(folder.path(), "bench --beside netflix");
     let made = "as [produce] makes them: 16384 written, 0 rejected, 0 filtered";
     assert_eq!(said.matches(made).count(), 2, "{said}");
 }
