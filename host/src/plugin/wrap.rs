@@ -17,6 +17,9 @@ const ADAPTER: &str = include_str!("adapter.wat");
 const ADAPTER_WORLD: &str = include_str!("adapter.wit");
 const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
+/// All that a module is wrapped with: another of these makes another component of it.
+pub(super) const WITH: [&str; 3] = [CONTRACT, ADAPTER, ADAPTER_WORLD];
+
 /// The component of the bytes of a file: a component, a core module, or, if its name ends in `.wat`, text.
 ///
 /// # Errors

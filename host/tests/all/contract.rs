@@ -1,5 +1,6 @@
 //! Every limit and check of the plugin boundary, reached.
 
+mod cache;
 pub(crate) mod candidates;
 
 use std::path::{Path, PathBuf};
@@ -299,32 +300,6 @@ fn what_is_no_plugin_is_refused_with_the_reason() {
             ..
         })
     ));
-}
-
-#[test]
-fn a_compiled_component_is_found_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = folder.path().join("compiled");
-    let config = Config {
-        cache: Some(cache.clone()),
-        ..config()
-    };
-    let load = || {
-        Plugin::load("misbehaving.wasm", module(), &config)
-            .unwrap()
-            .card()
-    };
-    let (first, second) = (load(), load());
-    assert!(first.compile_ms.is_some() && second.compile_ms.is_none());
-    // What is not ours to trust, or is no component, is compiled again.
-    let file = std::fs::read_dir(&cache)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    std::fs::write(file, b"something else").unwrap();
-    assert!(load().compile_ms.is_some());
 }
 
 /// Any language: a core module with plain names that wants WASI preview 1 for printing and random
