@@ -1,9 +1,6 @@
-// Package sluice is the Go SDK for Sluice plugins.
-//
-// A plugin calls Export from an init function. Cells arrive encoded as the database wants them and leave
-// the same way: what is only passed on is never decoded. It is stock Go, with no dependency:
-//
-//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared
+// Package sluice is the Go SDK for Sluice plugins: stock Go, with no dependency. A plugin calls Export from
+// an init function. Cells arrive encoded as the database wants them and leave the same way: what is only
+// passed on is never decoded.
 package sluice
 
 import (
@@ -99,89 +96,79 @@ type Plugin struct {
 
 // ---- What comes in ------------------------------------------------------------------------------
 
-// Batch is a batch of messages. What is neither a field nor wanted is empty. Nothing of it outlives the
-// call of Transform.
+// Batch is a batch of messages; what Wants does not name is empty. Nothing of it outlives the call.
 type Batch struct {
 	Topic      string
 	Count      int
+	Fields     []*Cells
+	Values     *Cells // the messages as they came; null is a tombstone
+	Keys       *Cells
+	Headers    *Cells  // see Cell.Header
 	Timestamps []int64 // milliseconds since 1970; -1 = none
 	Partitions []int32
 	Offsets    []int64
-	fields     []packed
-	more       [3]packed
 }
-
-// Field gives the cells of a declared field.
-func (b *Batch) Field(index int) *Cells { return read(b.fields[index]) }
-
-// Values gives the messages as they came; null is a tombstone.
-func (b *Batch) Values() *Cells { return read(b.more[0]) }
-
-// Keys gives the messages' keys.
-func (b *Batch) Keys() *Cells { return read(b.more[1]) }
-
-// Headers gives the messages' headers: see Cell.Header.
-func (b *Batch) Headers() *Cells { return read(b.more[2]) }
 
 // ID makes an id for a row of where its message stands (it takes Positions): a replay makes the same
 // one. The row tells the rows of one message apart.
-func (b *Batch) ID(message, row int) (id [16]byte) {
+func (b *Batch) ID(message, row int) Cell {
 	name := []byte("\x67\xff\xd6\x16\x62\x34\x5b\x16\xaf\x12\xc8\x1c\xbe\x97\x85\x6e" + b.Topic)
 	for _, number := range []int64{int64(b.Partitions[message]), b.Offsets[message], int64(row)} {
 		name = strconv.AppendInt(append(name, '/'), number, 10)
 	}
-	sum := sha1.Sum(name)
-	copy(id[:], sum[:])
+	id := sha1.Sum(name)
 	id[6], id[8] = id[6]&0x0f|0x50, id[8]&0x3f|0x80
-	return id
+	return id[:16]
 }
 
-// Cells are a cell for each message. Those of a lookup are its columns in one, for Row.All.
+// Cells are a cell for each message; of a lookup, all that it knows.
 type Cells struct {
-	packed
-	columns, next int
-	rest          []byte
+	bytes   []byte
+	lengths []int32
+	starts  []int32
+	columns int
 }
 
-func read(from packed) *Cells { return &Cells{packed: from, columns: 1, rest: slice[byte](from.bytes)} }
+func (c *Cells) read(from packed) {
+	c.bytes, c.lengths, c.starts = slice[byte](from.bytes), slice[int32](from.lengths), c.starts[:0]
+	start := int32(0)
+	for _, length := range c.lengths {
+		c.starts = append(c.starts, start)
+		start += max(length, 0)
+	}
+}
+
+// At is the cell of a message.
+func (c *Cells) At(message int) Cell {
+	start, length := c.starts[message], c.lengths[message]
+	if length < 0 {
+		return nil
+	}
+	return Cell(c.bytes[start : start+length])
+}
 
 // Find looks up keys, one for each message, all at once: the cells of a field, or what Pack makes.
-func (keys *Cells) Find(lookup int) *Cells {
-	var found packed
-	find(uint32(lookup), keys.bytes.at, keys.bytes.size, keys.lengths.at, keys.lengths.size, unsafe.Pointer(&found))
-	cells := read(found)
-	cells.columns = len(plugin.Lookups[lookup].Columns)
+func (c *Cells) Find(lookup int) *Cells {
+	found, cells := packed{}, &Cells{columns: len(plugin.Lookups[lookup].Columns)}
+	find(uint32(lookup), unsafe.SliceData(c.bytes), uint32(len(c.bytes)),
+		unsafe.SliceData(c.lengths), uint32(len(c.lengths)), unsafe.Pointer(&found))
+	cells.read(found)
 	return cells
 }
 
 // Pack makes cells of keys to look up that are no field.
 func Pack(keys []Cell) *Cells {
-	lengths := make([]int32, len(keys))
-	var bytes []byte
-	for i, key := range keys {
-		bytes = append(bytes, key...)
-		if lengths[i] = int32(len(key)); key == nil {
-			lengths[i] = -1
+	cells := new(Cells)
+	for _, key := range keys {
+		length := int32(len(key))
+		if key == nil {
+			length = -1
 		}
+		cells.starts = append(cells.starts, int32(len(cells.bytes)))
+		cells.lengths = append(cells.lengths, length)
+		cells.bytes = append(cells.bytes, key...)
 	}
-	return read(packed{give(bytes), give(lengths)})
-}
-
-// At gives the cell of a message. The order of messages is the fastest.
-func (c *Cells) At(message int) Cell {
-	if message < c.next {
-		c.next, c.rest = 0, slice[byte](c.bytes)
-	}
-	for lengths := slice[int32](c.lengths); ; {
-		length := lengths[c.next]
-		var cell Cell
-		if length >= 0 {
-			cell, c.rest = Cell(c.rest[:length]), c.rest[length:]
-		}
-		if c.next++; c.next > message {
-			return cell
-		}
-	}
+	return cells
 }
 
 // Cell is an encoded value; nil is null. Its methods panic if it is not of their type.
@@ -217,20 +204,17 @@ func (c Cell) Float() float64 {
 }
 
 // Column is the cell of a column, of what a lookup found; nil if it found nothing.
-func (c Cell) Column(index int) Cell {
-	for ; c != nil && index > 0; index-- {
-		_, c = c.split()
+func (c Cell) Column(index int) (cell Cell) {
+	for ; c != nil && index >= 0; index-- {
+		cell, c = c.split()
 	}
-	if c != nil {
-		c, _ = c.split()
-	}
-	return c
+	return cell
 }
 
 // Header is the value of a message's first header of a name, of its cell of Batch.Headers.
 func (c Cell) Header(name string) Cell {
 	rest := c[2:]
-	for count := binary.BigEndian.Uint16(c); count > 0; count-- {
+	for range binary.BigEndian.Uint16(c) {
 		var key, value Cell
 		key, rest = rest.split()
 		value, rest = rest.split()
@@ -253,138 +237,137 @@ func (c Cell) split() (Cell, Cell) {
 
 // Outcome is what becomes of a batch. Every message gets rows, or is rejected, or is filtered.
 type Outcome struct {
-	rows     []Row
-	rejected []rejection
-	filtered []filtered
+	targets            []rows
+	rejected, filtered words
 }
 
-// Row takes the cells of a row in the order of the target's columns, all of them.
-type Row struct {
-	columns []Column
-	cells   []byte
-	lengths []int32
-	sources []uint32
-	start   int
-	count   int
+// Unset leaves a column as it is. Then two messages of one key may mix in a row: know why.
+var Unset unset
+
+type unset struct{}
+
+// Row writes a row of a target: values for all its columns, in their order. A value is one of Cells, which
+// stands for its cell of the message, and of a lookup for all its columns, null where the key is unknown; or
+// a Cell; or a string, bool, int, int64 or float64 of the column's type; or nil for null; or Unset.
+func (o *Outcome) Row(target, message int, values ...any) {
+	rows := &o.targets[target]
+	start, column := len(rows.cells), 0
+	rows.cells = binary.BigEndian.AppendUint16(rows.cells, uint16(len(rows.columns)))
+	for _, value := range values {
+		column += rows.put(rows.columns[column].Kind, message, value)
+	}
+	if column < len(rows.columns) {
+		panic("a row has fewer values than its target columns")
+	}
+	rows.lengths = append(rows.lengths, uint32(len(rows.cells)-start))
+	rows.sources = append(rows.sources, uint32(message))
 }
 
-// Row begins a row of a target for a message.
-func (o *Outcome) Row(target, message int) *Row {
-	row := &o.rows[target]
-	row.end()
-	row.start, row.count = len(row.cells), 0
-	row.cells = append(row.cells, 0, 0)
-	row.sources = append(row.sources, uint32(message))
-	return row
+// Reject refuses a message that cannot be used, by a code's index and with a reason for a person. It takes
+// back the message's rows.
+func (o *Outcome) Reject(message, code int, reason string) {
+	o.takeBack(uint32(message))
+	o.rejected = append(o.rejected, uint32(message), uint32(code)).text(reason)
 }
 
-func (r *Row) end() {
-	if len(r.lengths) < len(r.sources) {
-		binary.BigEndian.PutUint16(r.cells[r.start:], uint16(r.count))
-		r.lengths = append(r.lengths, int32(len(r.cells)-r.start))
+// Filter leaves a message out on purpose. It takes back the message's rows.
+func (o *Outcome) Filter(message, code int) {
+	o.takeBack(uint32(message))
+	o.filtered = append(o.filtered, uint32(message), uint32(code))
+}
+
+func (o *Outcome) takeBack(message uint32) {
+	for i := range o.targets {
+		rows := &o.targets[i]
+		last := len(rows.sources) - 1
+		for ; last >= 0 && rows.sources[last] == message; last-- {
+			rows.cells = rows.cells[:len(rows.cells)-int(rows.lengths[last])]
+		}
+		rows.sources, rows.lengths = rows.sources[:last+1], rows.lengths[:last+1]
 	}
 }
 
-func (r *Row) length(length int) *Row {
-	r.cells = binary.BigEndian.AppendUint32(r.cells, uint32(length))
-	r.count++
-	return r
+type rows struct {
+	columns          []Column
+	cells            []byte
+	lengths, sources words
 }
 
-// Null writes null.
-func (r *Row) Null() *Row { return r.length(-1) }
+// The sizes of encoded numbers, in bytes.
+var (
+	booleans = [Duration + 1]int{Boolean: 1}
+	integers = [Duration + 1]int{Tinyint: 1, Smallint: 2, Int: 4, Date: 4, Bigint: 8, Timestamp: 8, Time: 8}
+	floats   = [Duration + 1]int{Float: 4, Double: 8}
+)
 
-// Unset leaves the column as it is. Then two messages of one key may mix in a row: know why.
-func (r *Row) Unset() *Row { return r.length(-2) }
+// put writes a value, and tells for how many columns it is.
+func (r *rows) put(kind Kind, message int, value any) int {
+	switch value := value.(type) {
+	case *Cells:
+		if cell := value.At(message); value.columns == 0 {
+			r.cell(cell)
+		} else if r.cells = append(r.cells, cell...); cell == nil {
+			for range value.columns {
+				r.length(-1)
+			}
+		}
+		return max(value.columns, 1)
+	case Cell:
+		r.cell(value)
+	case string:
+		r.length(len(value))
+		r.cells = append(r.cells, value...)
+	case bool:
+		bit := uint64(0)
+		if value {
+			bit = 1
+		}
+		r.number(booleans[kind], bit)
+	case int:
+		r.integer(kind, int64(value))
+	case int64:
+		r.integer(kind, value)
+	case float64:
+		bits := math.Float64bits(value)
+		if kind == Float {
+			bits = uint64(math.Float32bits(float32(value)))
+		}
+		r.number(floats[kind], bits)
+	case nil:
+		r.length(-1)
+	case unset:
+		r.length(-2)
+	default:
+		panic("a value of a type that no column takes")
+	}
+	return 1
+}
 
-// Cell writes a cell as it is: one of a message, or what is a blob's, a UUID's and so on.
-func (r *Row) Cell(cell Cell) *Row {
+func (r *rows) length(length int) { r.cells = binary.BigEndian.AppendUint32(r.cells, uint32(length)) }
+
+func (r *rows) cell(cell Cell) {
 	if cell == nil {
-		return r.Null()
+		r.length(-1)
+		return
 	}
 	r.length(len(cell))
 	r.cells = append(r.cells, cell...)
-	return r
 }
 
-// All writes what a lookup found for a message: its columns, null where the key is unknown.
-func (r *Row) All(found *Cells, message int) *Row {
-	if cells := found.At(message); cells != nil {
-		r.cells = append(r.cells, cells...)
-		r.count += found.columns
-		return r
+func (r *rows) integer(kind Kind, value int64) {
+	if kind == Date {
+		value ^= math.MinInt32
 	}
-	for range found.columns {
-		r.Null()
-	}
-	return r
+	r.number(integers[kind], uint64(value))
 }
 
-// Text writes a text.
-func (r *Row) Text(value string) *Row {
-	r.length(len(value))
-	r.cells = append(r.cells, value...)
-	return r
-}
-
-// Boolean writes a boolean.
-func (r *Row) Boolean(value bool) *Row {
-	if value {
-		return r.Int(1)
-	}
-	return r.Int(0)
-}
-
-// Int writes a number in its column's size. A timestamp is milliseconds and a date days since 1970.
-func (r *Row) Int(value int64) *Row {
-	size := 8
-	switch r.columns[r.count].Kind {
-	case Boolean, Tinyint:
-		size = 1
-	case Smallint:
-		size = 2
-	case Date:
-		size, value = 4, value^math.MinInt32
-	case Int, Float:
-		size = 4
+func (r *rows) number(size int, bits uint64) {
+	if size == 0 {
+		panic("a value is not of its column's type")
 	}
 	r.length(size)
 	for size--; size >= 0; size-- {
-		r.cells = append(r.cells, byte(value>>(8*size)))
-	}
-	return r
-}
-
-// Float writes a float or a double, as its column is.
-func (r *Row) Float(value float64) *Row {
-	if r.columns[r.count].Kind == Float {
-		return r.Int(int64(math.Float32bits(float32(value))))
-	}
-	return r.Int(int64(math.Float64bits(value)))
-}
-
-// Reject refuses a message that cannot be used, by a code's index and with a reason for a person.
-func (o *Outcome) Reject(message, code int, reason string) {
-	o.takeBack(message)
-	o.rejected = append(o.rejected, rejection{uint32(message), uint32(code), text(reason)})
-}
-
-// Filter leaves a message out on purpose.
-func (o *Outcome) Filter(message, code int) {
-	o.takeBack(message)
-	o.filtered = append(o.filtered, filtered{uint32(message), uint32(code)})
-}
-
-// takeBack drops the rows that a message had so far.
-func (o *Outcome) takeBack(message int) {
-	for i := range o.rows {
-		row := &o.rows[i]
-		row.end()
-		last := len(row.sources) - 1
-		for ; last >= 0 && row.sources[last] == uint32(message); last-- {
-			row.cells = row.cells[:len(row.cells)-int(row.lengths[last])]
-		}
-		row.sources, row.lengths = row.sources[:last+1], row.lengths[:last+1]
+		r.cells = append(r.cells, byte(bits>>(8*size)))
 	}
 }
 
@@ -411,13 +394,11 @@ func trapOnPanic() {
 	}
 	callers := make([]uintptr, 32)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
-	for frame, more := frames.Next(); more; frame, more = frames.Next() {
-		if !strings.HasPrefix(frame.Function, "runtime.") && !strings.Contains(frame.Function, "sluice.") {
-			line += " at " + frame.File + ":" + strconv.Itoa(frame.Line)
-			break
-		}
+	frame, more := frames.Next()
+	for more && (strings.HasPrefix(frame.Function, "runtime.") || strings.Contains(frame.Function, "sluice.")) {
+		frame, more = frames.Next()
 	}
-	Error(line)
+	Error(line + " at " + frame.File + ":" + strconv.Itoa(frame.Line))
 	exit(2)
 }
 
@@ -425,7 +406,7 @@ func trapOnPanic() {
 func write(level uint32, at *byte, size uint32)
 
 //go:wasmimport sluice:plugin/lookup@0.1.0 find
-func find(lookup, bytes, size, lengths, count uint32, found unsafe.Pointer)
+func find(lookup uint32, bytes *byte, size uint32, lengths *int32, count uint32, found unsafe.Pointer)
 
 //go:wasmimport wasi_snapshot_preview1 proc_exit
 func exit(code uint32)
@@ -438,11 +419,36 @@ var (
 	plugin Plugin
 	batch  Batch
 	out    Outcome
-	held   []any
+	held   []unsafe.Pointer
 	blocks [][]uint64
 	room   []uint64
 )
 
+// words are records on their way out: of lists and texts the address and how many elements they have.
+type words []uint32
+
+func (w words) list(at unsafe.Pointer, size int) words {
+	held = append(held, at)
+	return append(w, uint32(uintptr(at)), uint32(size))
+}
+
+func (w words) text(it string) words { return w.list(unsafe.Pointer(unsafe.StringData(it)), len(it)) }
+
+func (w words) records(it words, width int) words {
+	return w.list(unsafe.Pointer(unsafe.SliceData(it)), len(it)/width)
+}
+
+func (w words) columns(of []Column) words {
+	var columns words
+	for _, it := range of {
+		columns = append(columns.text(it.Name), uint32(it.Kind))
+	}
+	return w.records(columns, 3)
+}
+
+func (w words) address() uint32 { return words{}.records(w, 1)[0] }
+
+// What comes in, as the host has laid it out.
 type list struct{ at, size uint32 }
 type packed struct{ bytes, lengths list }
 type messages struct {
@@ -453,32 +459,8 @@ type messages struct {
 	timestamps, partitions, offsets list
 	headers                         packed
 }
-type rejection struct {
-	message, code uint32
-	reason        list
-}
-type filtered struct{ message, code uint32 }
-type rows struct {
-	target                  uint32
-	cells, lengths, sources list
-}
 
 func slice[T any](l list) []T { return unsafe.Slice((*T)(unsafe.Pointer(uintptr(l.at))), l.size) }
-
-func give[T any](values []T) list {
-	held = append(held, values)
-	return list{uint32(uintptr(unsafe.Pointer(unsafe.SliceData(values)))), uint32(len(values))}
-}
-
-func text(value string) list { return give(unsafe.Slice(unsafe.StringData(value), len(value))) }
-
-func each[F, T any](from []F, to func(F) T) list {
-	all := make([]T, len(from))
-	for i, it := range from {
-		all[i] = to(it)
-	}
-	return give(all)
-}
 
 // Export makes a plugin that of this module. Call it from an init function.
 func Export(p Plugin) { plugin = p }
@@ -507,49 +489,36 @@ func exportInit(at, size uint32) uint32 {
 	} else if strings.Trim(string(config), "{} \t\r\n") != "" {
 		err = errors.New("this plugin takes no configuration")
 	}
-	type column struct {
-		name list
-		kind uint32
-	}
-	type described struct {
-		failed                                         uint32
-		name, version, fields, lookups, targets, codes list
-		wants                                          uint32
-	}
 	if err != nil {
-		return give([]described{{failed: 1, name: text(err.Error())}}).at
+		return words{1}.text(err.Error()).address()
 	}
-	columnOf := func(it Column) column { return column{text(it.Name), uint32(it.Kind)} }
-	fields := each(plugin.Fields, func(it Field) column {
+	var fields, lookups, targets, codes words
+	for _, it := range plugin.Fields {
 		kind := uint32(it.Kind)
 		if it.Optional {
 			kind |= 1 << 8
 		}
-		return column{text(it.Name), kind}
-	})
-	type lookup struct {
-		name    list
-		key     column
-		columns list
+		fields = append(fields.text(it.Name), kind)
+		batch.Fields = append(batch.Fields, new(Cells))
 	}
-	lookups := each(plugin.Lookups, func(it Lookup) lookup {
-		return lookup{text(it.Name), columnOf(it.Key), each(it.Columns, columnOf)}
-	})
-	type target struct {
-		table     list
-		operation uint32
-		columns   list
+	for _, it := range plugin.Lookups {
+		lookups = append(lookups.text(it.Name).text(it.Key.Name), uint32(it.Key.Kind)).columns(it.Columns)
 	}
-	targets := each(plugin.Targets, func(it Target) target {
-		to := target{text(it.Table), 0, each(it.Columns, columnOf)}
+	for _, it := range plugin.Targets {
+		operation := uint32(0)
 		if it.Delete {
-			to.operation = 1
+			operation = 1
 		}
-		out.rows = append(out.rows, Row{columns: it.Columns})
-		return to
-	})
-	return give([]described{{0, text(plugin.Name), text(plugin.Version), fields, lookups, targets,
-		each(plugin.Codes, text), uint32(plugin.Wants)}}).at
+		targets = append(targets.text(it.Table), operation).columns(it.Columns)
+		out.targets = append(out.targets, rows{columns: it.Columns})
+	}
+	for _, it := range plugin.Codes {
+		codes = codes.text(it)
+	}
+	batch.Values, batch.Keys, batch.Headers = new(Cells), new(Cells), new(Cells)
+	description := words{0}.text(plugin.Name).text(plugin.Version).records(fields, 3).records(lookups, 7).
+		records(targets, 5).records(codes, 2)
+	return append(description, uint32(plugin.Wants)).address()
 }
 
 //go:wasmexport transform
@@ -559,24 +528,27 @@ func exportTransform(at unsafe.Pointer) uint32 {
 	if topic := slice[byte](from.topic); batch.Topic != string(topic) {
 		batch.Topic = string(topic)
 	}
-	batch.Count, batch.fields = int(from.count), slice[packed](from.fields)
-	batch.more = [3]packed{from.values, from.keys, from.headers}
+	batch.Count = int(from.count)
+	for i, cells := range slice[packed](from.fields) {
+		batch.Fields[i].read(cells)
+	}
+	batch.Values.read(from.values)
+	batch.Keys.read(from.keys)
+	batch.Headers.read(from.headers)
 	batch.Timestamps, batch.Offsets = slice[int64](from.timestamps), slice[int64](from.offsets)
 	batch.Partitions = slice[int32](from.partitions)
-	// The answer before was read: its memory is this one's.
-	out.rejected, out.filtered = out.rejected[:0], out.filtered[:0]
-	for i := range out.rows {
-		row := &out.rows[i]
-		row.cells, row.lengths, row.sources = row.cells[:0], row.lengths[:0], row.sources[:0]
-	}
 	plugin.Transform(&batch, &out)
-	groups := make([]rows, len(out.rows))
-	for i := range out.rows {
-		row := &out.rows[i]
-		row.end()
-		groups[i] = rows{uint32(i), give(row.cells), give(row.lengths), give(row.sources)}
+	var groups words
+	for i := range out.targets {
+		rows := &out.targets[i]
+		cells := unsafe.Pointer(unsafe.SliceData(rows.cells))
+		groups = append(groups, uint32(i)).list(cells, len(rows.cells)).records(rows.lengths, 1).records(rows.sources, 1)
+		// The host reads them before the next call, which writes over them.
+		rows.cells, rows.lengths, rows.sources = rows.cells[:0], rows.lengths[:0], rows.sources[:0]
 	}
-	return give([]list{give(groups), give(out.rejected), give(out.filtered)}).at
+	outcome := words{}.records(groups, 7).records(out.rejected, 4).records(out.filtered, 2)
+	out.rejected, out.filtered = out.rejected[:0], out.filtered[:0]
+	return outcome.address()
 }
 
 //go:wasmexport cabi_post_init

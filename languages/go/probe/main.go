@@ -67,67 +67,53 @@ func configure(config []byte, _ *sluice.Plugin) error {
 }
 
 func transform(batch *sluice.Batch, out *sluice.Outcome) {
-	var cells [day + 1]*sluice.Cells
-	for field := range cells {
-		cells[field] = batch.Field(field)
-	}
-	values, keys, headers := batch.Values(), batch.Keys(), batch.Headers()
+	ids := batch.Fields[id]
 	var wanted []sluice.Cell
 	for message := range batch.Count {
-		wanted = append(wanted, sluice.Cell("<"+cells[id].At(message).Text()+">"))
+		wanted = append(wanted, sluice.Cell("<"+ids.At(message).Text()+">"))
 	}
 	found := sluice.Pack(wanted).Find(words)
 	for message := range batch.Count {
-		todo := cells[do].At(message).Text()
+		todo := batch.Fields[do].At(message).Text()
 		if todo == "panic" {
 			panic("asked to panic")
 		}
-		if key := keys.At(message); key != nil {
+		if key := batch.Keys.At(message); key != nil {
 			sluice.Info(fmt.Sprintf("a key of %d bytes at %d", len(key), batch.Timestamps[message]))
 		}
-		cells[id].At(0)
-		id, number := cells[id].At(message), cells[number].At(message)
-		uuid := batch.ID(message, 0)
 		switch todo {
 		case "filter":
 			out.Filter(message, unwanted)
 		case "delete":
-			out.Row(gone, message).Cell(id).Cell(uuid[:])
+			out.Row(gone, message, ids, batch.ID(message, 0))
 		case "twice":
-			store(cells, message, out.Row(things, message).Cell(id).Cell(uuid[:]), found.At(message), values, headers)
-			uuid = batch.ID(message, 1)
+			store(batch, out, message, 1, found)
 			fallthrough
 		default:
-			store(cells, message, out.Row(things, message).Cell(id).Cell(uuid[:]), found.At(message), values, headers)
+			store(batch, out, message, 0, found)
 		}
 		if todo == "reject" {
-			out.Reject(message, odd, fmt.Sprintf("%d is odd", number.Int()))
+			out.Reject(message, odd, fmt.Sprintf("%d is odd", batch.Fields[number].At(message).Int()))
 		}
 	}
 }
 
-func store(cells [day + 1]*sluice.Cells, message int, row *sluice.Row, found sluice.Cell, values, headers *sluice.Cells) {
-	if number := cells[number].At(message); number == nil {
-		row.Null().Null().Null().Null()
-	} else {
-		whole := number.Int()
-		row.Int(whole).Int(100 * whole).Int(100_000 * whole).Int(10_000_000_000 * whole)
+func store(batch *sluice.Batch, out *sluice.Outcome, message, row int, found *sluice.Cells) {
+	cell := func(field int) sluice.Cell { return batch.Fields[field].At(message) }
+	var tiny, small, whole, big any
+	if number := cell(number); number != nil {
+		it := number.Int()
+		tiny, small, whole, big = it, 100*it, 100_000*it, 10_000_000_000*it
 	}
-	if weight := found.Column(1); weight == nil {
-		row.Float(0.1)
-	} else {
-		row.Float(2 * weight.Float())
+	single, note := 0.1, batch.Headers.At(message).Header("trace")
+	if weight := found.At(message).Column(1); weight != nil {
+		single = 2 * weight.Float()
 	}
-	row.Float(2 * cells[real].At(message).Float())
-	row.Boolean(!cells[flag].At(message).Boolean())
-	row.Int(cells[when].At(message).Int() + 1)
-	row.Int(cells[day].At(message).Date() + 1)
-	row.Cell(values.At(message))
-	if trace := headers.At(message).Header("trace"); trace != nil {
-		row.Cell(trace)
-	} else {
-		row.Cell(found.Column(0))
+	if note == nil {
+		note = found.At(message).Column(0)
 	}
+	out.Row(things, message, batch.Fields[id], batch.ID(message, row), tiny, small, whole, big, single,
+		2*cell(real).Float(), !cell(flag).Boolean(), cell(when).Int()+1, cell(day).Date()+1, batch.Values, note)
 }
 
 func main() {}

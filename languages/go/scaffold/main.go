@@ -36,18 +36,14 @@ func init() {
 }
 
 func transform(batch *sluice.Batch, out *sluice.Outcome) {
-	sensors, times, degrees := batch.Field(sensor), batch.Field(time), batch.Field(celsius)
+	sensors, times, degrees := batch.Fields[sensor], batch.Fields[time], batch.Fields[celsius]
 	for message := range batch.Count {
-		degrees := degrees.At(message).Float()
-		if degrees < absoluteZero {
+		celsius := degrees.At(message).Float()
+		if celsius < absoluteZero {
 			out.Reject(message, impossible, "colder than absolute zero")
 			continue
 		}
-		out.Row(readings, message).
-			Cell(sensors.At(message)).
-			Cell(times.At(message)).
-			Float(degrees).
-			Float(degrees*1.8 + 32)
+		out.Row(readings, message, sensors, times, celsius, celsius*1.8+32)
 	}
 }
 

@@ -48,15 +48,11 @@ func init() {
 }
 
 func transform(batch *sluice.Batch, out *sluice.Outcome) {
-	names, times, plays := batch.Field(name), batch.Field(timestamp), batch.Field(song)
+	names, times, plays := batch.Fields[name], batch.Fields[timestamp], batch.Fields[song]
 	found := plays.Find(songs)
 	for message := range batch.Count {
 		// A play of an unknown song is a play all the same: its features are null.
-		out.Row(records, message).
-			Cell(names.At(message)).
-			Cell(times.At(message)).
-			Cell(plays.At(message)).
-			All(found, message)
+		out.Row(records, message, names, times, plays, found)
 	}
 }
 
