@@ -81,8 +81,9 @@ impl Journal {
         }
     }
 
-    /// Begins a call.
+    /// Begins a call: what was told before it is not why it fails.
     pub(super) fn begin(&mut self) {
+        self.take_error();
         self.is_called = true;
     }
 
@@ -203,6 +204,10 @@ mod tests {
         journal.print(true, b"one\ntwo");
         assert_eq!(journal.last_error.as_deref(), Some("panic: one"));
         assert_eq!(journal.take_error().as_deref(), Some("two"));
+        assert_eq!(journal.take_error(), None);
+        journal.line(Level::Error, "of a call that went well");
+        journal.print(true, b"and no end of a line");
+        journal.begin();
         assert_eq!(journal.take_error(), None);
         journal.print(false, &[b'x'; 3 * LINE_BYTES_MAX]);
         assert_eq!(journal.printed[0].len(), LINE_BYTES_MAX);
