@@ -209,18 +209,6 @@ fn a_newcomer_has_a_plugin_in_a_few_commands() {
     assert!(said.contains("compiled from the cache"), "{said}");
 }
 
-/// The page shows the plugin that `host new` writes.
-#[test]
-fn the_page_of_rust_shows_its_scaffold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../languages/rust");
-    let page = fs::read_to_string(folder.join("README.md")).unwrap();
-    let plugin = fs::read_to_string(folder.join("scaffold/src/lib.rs")).unwrap();
-    assert!(
-        page.contains(&format!("```rust\n{plugin}```\n")),
-        "{plugin}"
-    );
-}
-
 /// What the scaffold's copy of the SDK is built with is what the SDK is built with.
 #[test]
 fn the_sdk_of_a_scaffold_is_the_sdk() {

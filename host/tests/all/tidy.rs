@@ -167,6 +167,19 @@ const RULES: &[Rule] = &[
         good: &[("docs/operating.md", "See [it](../README.md), [that](#here) and [the crate](https://docs.rs).\n"), ("README.md", "")],
     },
     Rule {
+        name: "a language's page shows what a plugin begins with, and the way there",
+        check: documents::languages,
+        bad: &[
+            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ host new a\n```\n\n```c\nint b;\n```\n")],
+            &[("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ pip install zig\n```\n\n```c\nint a;\n```\n")],
+            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ 1\n$ 2\n$ 3\n$ 4\n$ 5\n$ 6\n$ 7\n$ 8\n$ 9\n```\n\n```c\nint a;\n```\n")],
+        ],
+        good: &[
+            ("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"),
+            ("languages/c/README.md", "A page:\n\n```console\n$ pip install zig==1   # 1. Zig\n```\n\n```c\nint a;\n```\n"),
+        ],
+    },
+    Rule {
         name: "a promise names what holds it, and that is there",
         check: documents::promises,
         bad: &[

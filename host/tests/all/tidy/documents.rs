@@ -82,6 +82,52 @@ pub(super) fn promises(tree: &Tree) -> Vec<Finding> {
     found
 }
 
+/// As many commands as lead from a language's page to a plugin that works.
+const STEPS_MAX: usize = 8;
+
+/// The page of a language that a plugin can begin in shows the plugin that `host new` writes, and the few
+/// commands that lead there; `languages/check` types them in.
+pub(super) fn languages(tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (path, needs) in tree {
+        let Some(folder) = path.strip_suffix("/scaffold/build.toml") else {
+            continue;
+        };
+        let page = format!("{folder}/README.md");
+        let text = tree.get(&page).map_or("", String::as_str);
+        let mut complain = |what: String| found.push(Finding::new(&page, 0, what));
+        let begun = format!("{folder}/scaffold/");
+        let mut sources = tree
+            .iter()
+            .filter(|(path, _)| path.starts_with(&begun) && !path.ends_with(".toml"));
+        let is_shown = sources.any(|(_, source)| text.contains(&format!("\n{source}```\n")));
+        if !is_shown {
+            complain(format!("it shows no whole file of {begun}"));
+        }
+        let (_, console) = text.split_once("\n```console\n").unwrap_or_default();
+        let console = console.split("\n```").next().unwrap_or_default();
+        let steps: Vec<&str> = console.lines().collect();
+        if !(1..=STEPS_MAX).contains(&steps.len()) {
+            complain(format!("{} commands, not 1 to {STEPS_MAX}", steps.len()));
+        }
+        for step in steps.iter().filter(|step| !step.starts_with("$ ")) {
+            complain(format!("`{step}` is no command"));
+        }
+        // What a package client gets, it gets by one of them.
+        for text in needs.split('"') {
+            let way = ["pip install ", "npm "]
+                .iter()
+                .find_map(|client| text.find(client));
+            let way = way.map_or("", |begin| &text[begin..]);
+            let is_step = |step: &&str| step.starts_with(&format!("$ {way}"));
+            if !way.is_empty() && !steps.iter().any(is_step) {
+                complain(format!("none of its commands is `{way}`"));
+            }
+        }
+    }
+    found
+}
+
 /// The commands of the documents' examples: lines of fenced blocks that call the host.
 pub(super) fn commands(tree: &Tree) -> Vec<(Finding, Vec<String>)> {
     let mut found = Vec::new();
