@@ -10,8 +10,10 @@
 //! Read the modules in this order.
 
 pub mod access;
+pub mod base64;
 pub mod code;
 pub mod failpoint;
+pub mod line;
 pub mod message;
 pub mod nearest;
 pub mod recent;

@@ -4,22 +4,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::message::{Batch, Message};
+use crate::message::Batch;
 use crate::plugin::{Error, Instance};
 
 /// How often each plugin is measured with batches of one size.
 pub const RUNS: usize = 9;
 /// The least that a run takes: a shorter one would tell of the clock.
 const RUN_MIN: Duration = Duration::from_millis(60);
-/// When the first message was, in milliseconds since 1970: 2026-01-01T00:00:00Z.
-const FIRST_MS: i64 = 1_767_225_600_000;
-
 /// A plugin that is measured, with its messages.
 pub struct Rig {
     /// What turns the messages into rows.
     pub instance: Instance,
-    /// The messages' values. Batches are made of whole parts of them.
-    pub values: Vec<Vec<u8>>,
+    /// The messages. Batches are made of whole parts of them.
+    pub messages: Batch,
 }
 
 /// What a message costs, in nanoseconds.
@@ -57,7 +54,7 @@ impl Rig {
     /// # Errors
     /// If the plugin cannot run.
     pub fn outcomes(&mut self) -> Result<Outcomes, Error> {
-        let transformed = self.instance.apply(batch(&self.values))?;
+        let transformed = self.instance.apply(self.messages.clone())?;
         let filtered = transformed.filtered.iter();
         Ok(Outcomes {
             written: transformed.written,
@@ -77,7 +74,9 @@ impl Rig {
 pub fn in_turn(rigs: &mut [Rig], size: usize) -> Result<Vec<Cost>, Error> {
     let mut turns: Vec<Turn<'_>> = Vec::new();
     for rig in rigs {
-        let batches: VecDeque<Batch> = rig.values.chunks_exact(size).map(batch).collect();
+        let whole = 0..rig.messages.len() / size;
+        let part = |index: usize| rig.messages.part(index * size..(index + 1) * size);
+        let batches: VecDeque<Batch> = whole.map(part).collect();
         assert!(!batches.is_empty(), "there are fewer messages than {size}");
         turns.push(Turn {
             instance: &mut rig.instance,
@@ -155,22 +154,6 @@ pub fn figure(mut runs: Vec<f64>) -> Figure {
         median,
         spread: span / 2.0 / median,
     }
-}
-
-fn batch(values: &[Vec<u8>]) -> Batch {
-    let mut batch = Batch::new("bench".into());
-    for (offset, value) in (0..).zip(values) {
-        batch.push(&Message {
-            partition: 0,
-            offset,
-            timestamp: FIRST_MS + offset,
-            key: None,
-            value: Some(value),
-            headers: b"",
-        });
-    }
-    batch.stamp(|_, timestamp| Some(timestamp * 1_000));
-    batch
 }
 
 #[cfg(test)]

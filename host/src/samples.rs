@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use crate::line::Line;
 use crate::lookup::Lookup;
 use crate::message::{Batch, Message};
 use crate::plugin::{self, Plugin};
@@ -16,7 +17,7 @@ use crate::sink::{self, Sink};
 const TOPIC: &str = "samples";
 
 /// The time of the first sample, in milliseconds since 1970: 2026-01-01T00:00:00Z. Each next one
-/// comes a millisecond later.
+/// comes a millisecond later, where nothing is said of it.
 const FIRST_MS: i64 = 1_767_225_600_000;
 
 /// Splits that must all give the same: a plugin is a function of each message alone.
@@ -30,7 +31,7 @@ pub struct Trial<'a> {
     pub lookups: Vec<Arc<Lookup>>,
     /// The text of the tables' schema.
     pub schema: &'a str,
-    /// The messages' values, one a line.
+    /// The messages, one a line.
     pub samples: &'a [u8],
 }
 
@@ -40,6 +41,14 @@ pub enum Error {
     /// There is nothing to try.
     #[error("there are no samples")]
     Empty,
+    /// A line is a message and not as one is written.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// Which one, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The plugin cannot run.
     #[error(transparent)]
     Plugin(#[from] plugin::Error),
@@ -68,15 +77,16 @@ impl Trial<'_> {
     /// They are tried in several splits into batches.
     ///
     /// # Errors
-    /// If the plugin cannot run, does not fit the tables, or gives other rows for another split.
+    /// If there are no samples, the plugin cannot run, does not fit the tables, or gives other rows for
+    /// another split.
     pub fn run(&self) -> Result<String, Error> {
-        let lines = lines(self.samples);
-        if lines.is_empty() {
+        let messages = self.messages()?;
+        if messages.is_empty() {
             return Err(Error::Empty);
         }
-        let whole = self.run_in_batches(&lines, lines.len())?;
+        let whole = self.run_in_batches(&messages, messages.len())?;
         for size in SPLITS {
-            let split = self.run_in_batches(&lines, size)?;
+            let split = self.run_in_batches(&messages, size)?;
             if split != whole {
                 return Err(Error::Split { size, whole, split });
             }
@@ -85,15 +95,22 @@ impl Trial<'_> {
     }
 
     /// How many samples there are.
-    pub fn count(&self) -> usize {
-        lines(self.samples).len()
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn count(&self) -> Result<usize, Error> {
+        Ok(self.messages()?.len())
     }
 
-    fn run_in_batches(&self, lines: &[&[u8]], size: usize) -> Result<String, Error> {
+    fn messages(&self) -> Result<Batch, Error> {
+        Ok(batch(TOPIC, &read(self.samples)?))
+    }
+
+    fn run_in_batches(&self, messages: &Batch, size: usize) -> Result<String, Error> {
         let mut memory = Memory::open(self.schema)?;
         let keys = memory.prepare(&self.plugin.description().targets)?;
         let mut refused = Refused::default();
-        for transformed in self.transformed(keys, lines, size)? {
+        for transformed in self.transformed(keys, messages, size)? {
             memory.start(&transformed);
             refused.add(&transformed);
         }
@@ -103,52 +120,71 @@ impl Trial<'_> {
     /// What the plugin makes of all the samples at once, for tables with these keys.
     ///
     /// # Errors
-    /// If the plugin cannot run.
+    /// If the samples cannot be read, or the plugin cannot run.
     pub fn at_once(&self, keys: Vec<Key>) -> Result<Vec<Arc<Transformed>>, Error> {
-        let lines = lines(self.samples);
-        self.transformed(keys, &lines, lines.len().max(1))
+        let messages = self.messages()?;
+        self.transformed(keys, &messages, messages.len().max(1))
     }
 
     fn transformed(
         &self,
         keys: Vec<Key>,
-        lines: &[&[u8]],
+        messages: &Batch,
         size: usize,
     ) -> Result<Vec<Arc<Transformed>>, Error> {
         let mut instance = self.plugin.instance(keys, self.lookups.clone())?;
+        let count = messages.len();
+        let splits = (0..count).step_by(size);
+        let each = |first: usize| {
+            let part = messages.part(first..count.min(first + size));
+            Ok(Arc::new(instance.apply(part)?))
+        };
         // The last batch comes first: what counts along with the messages shows as well.
-        let batches = lines.chunks(size).enumerate().rev();
-        let each = |(index, lines)| Ok(Arc::new(instance.apply(batch(lines, index * size))?));
-        let mut made: Vec<_> = batches.map(each).collect::<Result<_, Error>>()?;
+        let mut made: Vec<_> = splits.rev().map(each).collect::<Result<_, Error>>()?;
         made.reverse();
         Ok(made)
     }
 }
 
-/// The lines of a file, without their ends; the last one may lack its own.
-pub fn lines(samples: &[u8]) -> Vec<&[u8]> {
+/// Samples, one a line; the last line may lack its end.
+///
+/// # Errors
+/// The first line that is a message and not as one is written.
+pub fn read(samples: &[u8]) -> Result<Vec<Line<'_>>, Error> {
     let samples = samples.strip_suffix(b"\n").unwrap_or(samples);
     if samples.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    samples.split(|byte| *byte == b'\n').collect()
+    let read = |(index, line)| {
+        let line_number = index + 1;
+        Line::read(line).map_err(|reason| Error::Line {
+            line: line_number,
+            reason,
+        })
+    };
+    let lines = samples.split(|byte| *byte == b'\n');
+    lines.enumerate().map(read).collect()
 }
 
-/// Lines as messages of partition 0, the first of them at an offset.
-fn batch(lines: &[&[u8]], first: usize) -> Batch {
-    let mut batch = Batch::new(TOPIC.into());
-    for (offset, line) in (first..).zip(lines) {
-        let offset = i64::try_from(offset).expect("a file has fewer lines than 2^63");
+/// Lines as messages of partition 0, at the offsets from 0 on, with the write times that they have if
+/// they come one after another.
+pub fn batch<'a>(topic: &str, lines: impl IntoIterator<Item = &'a Line<'a>>) -> Batch {
+    let mut batch = Batch::new(topic.into());
+    for (offset, line) in (0..).zip(lines) {
         batch.push(&Message {
             partition: 0,
             offset,
-            timestamp: FIRST_MS + offset,
-            key: None,
-            value: Some(line),
-            headers: b"",
+            timestamp: line.timestamp.unwrap_or(FIRST_MS + offset),
+            key: line.key.as_deref(),
+            value: line.value.as_deref(),
+            headers: &line.headers,
         });
     }
-    batch.stamp(|_, timestamp| Some(timestamp * 1_000));
+    let mut last = 0;
+    batch.stamp(|_, timestamp| {
+        last = (last + 1).max(timestamp * 1_000);
+        Some(last)
+    });
     batch
 }
 
@@ -189,6 +225,7 @@ impl fmt::Display for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::NO_TIMESTAMP;
 
     #[test]
     fn a_line_is_a_message() {
@@ -200,15 +237,30 @@ mod tests {
             ("a\n\nb", &["a", "", "b"]),
             ("a\n\n", &["a", ""]),
         ] {
-            let found: Vec<_> = lines(text.as_bytes())
-                .iter()
-                .map(|line| line.to_vec())
-                .collect();
             let expected: Vec<_> = expected
                 .iter()
-                .map(|line| line.as_bytes().to_vec())
+                .map(|line| Line::of_value(line.as_bytes()))
                 .collect();
-            assert_eq!(found, expected, "{text:?}");
+            assert_eq!(read(text.as_bytes()).unwrap(), expected, "{text:?}");
         }
+        let error = read(b"a\n{\"$message\": {}}\nb").unwrap_err().to_string();
+        assert!(error.starts_with("line 2: "), "{error}");
+    }
+
+    #[test]
+    fn a_later_message_has_a_later_write_time() {
+        let lines = [
+            r#"{"$message": {"timestamp": null, "value": 1}}"#,
+            r#"{"$message": {"timestamp": 5, "value": 1}}"#,
+            r#"{"$message": {"timestamp": 4, "value": 1}}"#,
+            "plain",
+        ]
+        .join("\n");
+        let batch = batch(TOPIC, &read(lines.as_bytes()).unwrap());
+        let times: Vec<_> = batch.messages().map(|message| message.timestamp).collect();
+        assert_eq!(times, [NO_TIMESTAMP, 5, 4, FIRST_MS + 3]);
+        let written: Vec<_> = (0..4).map(|index| batch.write_time(index)).collect();
+        let expected = [1, 5_000, 5_001, (FIRST_MS + 3) * 1_000];
+        assert_eq!(written, expected.map(Some));
     }
 }

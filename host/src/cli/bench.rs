@@ -13,7 +13,9 @@ use super::produce::cells;
 use super::run::assemble::{lookups, own_name, plugin_config};
 use super::test::SAMPLES;
 use crate::config::{self, Found};
+use crate::line::Line;
 use crate::measure::{self, Cost, Figure, Outcomes, RUNS, Rig};
+use crate::message::Batch;
 use crate::plugin::{self, Plugin};
 use crate::produce::{self, Plan};
 use crate::samples;
@@ -41,6 +43,8 @@ pub struct Args {
 const SIZES: [usize; 4] = [1, 100, 1_000, 16_384];
 /// How many messages there are: enough for the largest batch.
 const MESSAGES: usize = 16_384;
+/// The name of the topic that they are said to come from.
+const TOPIC: &str = "bench";
 /// How many names are made up.
 const PEOPLE: usize = 1_000;
 /// How often the sign that something is being done turns.
@@ -115,7 +119,7 @@ fn subject(
     let lookups: Vec<_> = lookups.into_iter().map(|(_, lookup)| lookup).collect();
     let mut memory = Memory::open(&found.schema("`host bench`")?.text)?;
     let keys = memory.prepare(&plugin.description().targets)?;
-    let (source, values) = messages(&found)?;
+    let (source, messages) = messages(&found)?;
     let mut started = Vec::new();
     for _ in 0..RUNS {
         let began = Instant::now();
@@ -125,8 +129,8 @@ fn subject(
     }
     started.sort();
     let instance = plugin.instance(keys, lookups)?;
-    let length = values.iter().map(Vec::len).sum::<usize>() / values.len();
-    let mut rig = Rig { instance, values };
+    let length = messages.bytes_len() / messages.len();
+    let mut rig = Rig { instance, messages };
     let outcomes = rig.outcomes()?;
     let subject = Subject {
         plugin,
@@ -143,7 +147,7 @@ fn subject(
 
 /// The messages that a pipeline is tried with, and where they come from: made as its `[produce]` says, or
 /// that of the carried pipeline of its name, so that both get the same; else its samples again and again.
-fn messages(found: &Found) -> anyhow::Result<(String, Vec<Vec<u8>>)> {
+fn messages(found: &Found) -> anyhow::Result<(String, Batch)> {
     let carried = match (&found.file.produce, found.carried) {
         (None, Some(carried)) => Some(config::find(carried.name, None, &[], own_name)?),
         (Some(_), _) | (None, None) => None,
@@ -156,7 +160,9 @@ fn messages(found: &Found) -> anyhow::Result<(String, Vec<Vec<u8>>)> {
         };
         let lists = |list: &str, column: &str| cells(maker, &[], list, column);
         let made = produce::messages(description, &plan, &lists, MESSAGES as u64)?;
-        return Ok(("as [produce] makes them".to_owned(), made));
+        let made: Vec<_> = made.iter().map(|value| Line::of_value(value)).collect();
+        let messages = samples::batch(TOPIC, &made);
+        return Ok(("as [produce] makes them".to_owned(), messages));
     }
     let (shown, bytes) = match (&found.folder, found.carried) {
         (None, Some(carried)) => (SAMPLES.to_owned(), carried.samples.to_vec()),
@@ -171,11 +177,10 @@ fn messages(found: &Found) -> anyhow::Result<(String, Vec<Vec<u8>>)> {
             (path.display().to_string(), bytes)
         }
     };
-    let lines = samples::lines(&bytes);
+    let lines = samples::read(&bytes).with_context(|| shown.clone())?;
     anyhow::ensure!(!lines.is_empty(), "{shown}: there are no messages in it");
-    let values = lines.iter().cycle().take(MESSAGES);
-    let values = values.map(|line| line.to_vec()).collect();
-    Ok((format!("{shown} again and again"), values))
+    let messages = samples::batch(TOPIC, lines.iter().cycle().take(MESSAGES));
+    Ok((format!("{shown} again and again"), messages))
 }
 
 /// Of a host that is not optimised, which itself is most of what is measured.

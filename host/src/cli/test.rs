@@ -26,7 +26,7 @@ pub struct Args {
     pub update: bool,
 }
 
-/// A pipeline's messages, in its folder: each line is a message's value.
+/// A pipeline's messages, in its folder: each line is a message's value, or a whole message.
 pub(super) const SAMPLES: &str = "samples.jsonl";
 /// What becomes of them.
 pub(super) const GOLDEN: &str = "golden.txt";
@@ -97,7 +97,9 @@ fn trial(found: &Found, samples: &Path) -> anyhow::Result<String> {
             Error::Split { whole, split, .. } => {
                 difference(("all at once", whole), ("a few at a time", split))
             }
-            Error::Empty | Error::Plugin(_) | Error::Sink(_) => samples.display().to_string(),
+            Error::Empty | Error::Line { .. } | Error::Plugin(_) | Error::Sink(_) => {
+                samples.display().to_string()
+            }
         };
         anyhow::Error::new(error).context(about)
     })

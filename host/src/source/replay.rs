@@ -1,10 +1,12 @@
-//! A file as a topic: a line is a message's value, its number the offset, in one partition.
+//! A file as a topic: a line is a message, most often its value alone, and its number the offset, in
+//! one partition.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::line::Line;
 use crate::message::{Batch, Message, NO_TIMESTAMP};
 use crate::source::{Change, Error, Limits, Source, Taken};
 
@@ -91,6 +93,15 @@ impl File {
         self.has_line = length > 0;
         Ok(self.has_line)
     }
+
+    /// The error for the line that was read.
+    fn wrong(&self, reason: &str) -> Error {
+        let number = self.offset + 1;
+        Error::File {
+            path: self.path.clone(),
+            source: io::Error::other(format!("line {number}: {reason}")),
+        }
+    }
 }
 
 impl Source for File {
@@ -107,13 +118,14 @@ impl Source for File {
             if is_full && !batch.is_empty() {
                 break;
             }
+            let line = Line::read(&self.line).map_err(|reason| self.wrong(&reason))?;
             batch.push(&Message {
                 partition: PARTITION,
                 offset: self.offset,
-                timestamp: self.timestamp,
-                key: None,
-                value: Some(&self.line),
-                headers: &[],
+                timestamp: line.timestamp.unwrap_or(self.timestamp),
+                key: line.key.as_deref(),
+                value: line.value.as_deref(),
+                headers: &line.headers,
             });
             self.offset += 1;
             self.has_line = false;
@@ -175,6 +187,24 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(values(text, Limits::default()).0, *expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_line_may_be_a_whole_message() {
+        let text = "{\"$message\": {\"key\": \"k\", \"timestamp\": 9, \"value\": null}}\nb\n{\"$message\": {}}\n";
+        let mut file = File::new("test", Box::new(io::Cursor::new(text)), 7);
+        file.changes();
+        let mut batch = Batch::new("test".into());
+        let error = file.take(&mut batch, Limits::default(), Duration::ZERO);
+        let error = error.unwrap_err();
+        let found: Vec<_> = batch
+            .messages()
+            .map(|message| (message.key, message.value, message.timestamp))
+            .collect();
+        let expected = [(Some(&b"k"[..]), None, 9), (None, Some(&b"b"[..]), 7)];
+        assert_eq!(found, expected);
+        assert!(!error.is_transient());
+        assert!(error.to_string().starts_with("test: line 3: "), "{error}");
     }
 
     #[test]

@@ -87,6 +87,13 @@ fn what_cannot_be_tried_says_why() {
         &["samples.jsonl", "there are no samples"],
     );
     check(
+        &[("samples.jsonl", "a\n{\"$message\": {\"valeu\": 1}}")],
+        &[
+            "samples.jsonl",
+            "line 2: `$message` has no `valeu`; did you mean `value`?",
+        ],
+    );
+    check(
         &[("samples.jsonl", "place\nplaces\nplace")],
         &["must not depend", "-  number = 2"],
     );
@@ -180,4 +187,45 @@ fn what_depends_on_the_calls_before_is_refused() {
     let (code, said) = told(folder.path(), &["--update"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("nor on the calls before"), "{said}");
+}
+
+/// A plugin that stores of each message what its contract has at an offset, if the message has it.
+fn stores(at: &str, wants: &str) -> String {
+    let wanted = format!("(module (data (i32.const 148) \"\\{wants}\")");
+    let place = format!("(i32.add (local.get $messages) (i32.const {at}))");
+    let module = NAMES.replacen("(module", &wanted, 1);
+    module.replacen("(i32.load offset=12 (local.get $messages))", &place, 1)
+}
+
+#[test]
+fn a_sample_may_be_a_whole_message() {
+    const KEYED: &str = r#"{"$message": {"key": "Ada", "value": {"name": "a"}}}"#;
+    const BOTH: &str = r#"{"$message": {"key": {"base64": "Qm9i"}, "value": "{\"name\": 1}"}}
+{"$message": {"key": "Eve", "value": null}}"#;
+    const HEADED: &str = r#"{"$message": {"headers": [["trace", "abc"]], "value": {"name": "a"}}}"#;
+    for (at, wants, samples, golden) in [
+        ("36", "02", KEYED, "names\n  name = Ada\n"),
+        (
+            "36",
+            "02",
+            BOTH,
+            "line 1 rejected by decode: wrong_type: `name` is a number, which is no text\n\
+             filtered tombstone: 1\n",
+        ),
+        ("76", "10", HEADED, "trace\\0\\0\\0\\u{3}abc"),
+    ] {
+        let folder = folder(&[
+            ("names.wat", &stores(at, wants)),
+            ("pipeline.toml", &CONFIG.replace("plugin.wasm", "names.wat")),
+            (
+                "schema.cql",
+                "CREATE TABLE k.names (name text PRIMARY KEY);",
+            ),
+            ("samples.jsonl", samples),
+        ]);
+        let (code, said) = told(folder.path(), &["--update"]);
+        assert_eq!(code, Some(0), "{said}");
+        let kept = fs::read_to_string(folder.path().join("golden.txt")).unwrap();
+        assert!(kept.contains(golden), "{samples}: {kept:?}");
+    }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Entry, Letter, Store, Wanted};
+use crate::base64;
 use crate::message::NO_TIMESTAMP;
 use crate::row::push_cell;
 use crate::source::Error;
@@ -198,48 +199,7 @@ fn bytes(object: &Value, name: &str) -> Option<Option<Vec<u8>>> {
         Some(_) => None,
         None => {
             let text = object.get(format!("{name}_base64"))?.as_str()?;
-            Some(Some(from_base64(text)?))
-        }
-    }
-}
-
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-    for letter in text.trim_end_matches('=').bytes() {
-        let digit = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(digit);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).expect("it is masked"));
-        }
-    }
-    Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_the_usual_one() {
-        for (text, expected) in [
-            ("", Some(&b""[..])),
-            ("Zg==", Some(b"f")),
-            ("Zm8=", Some(b"fo")),
-            ("Zm9v", Some(b"foo")),
-            ("Zm9vYmFy", Some(b"foobar")),
-            ("/wA=", Some(b"\xff\0")),
-            ("Zm 9", None),
-        ] {
-            assert_eq!(from_base64(text).as_deref(), expected, "{text}");
+            Some(Some(base64::decode(text)?))
         }
     }
 }

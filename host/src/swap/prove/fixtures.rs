@@ -63,7 +63,7 @@ pub(super) fn try_out(
     if made != golden {
         return Err(not_golden(&golden, &made));
     }
-    Ok(Some(trial.count()))
+    Ok(Some(trial.count().map_err(refusal)?))
 }
 
 fn refusal(error: Error) -> Refusal {
@@ -71,6 +71,7 @@ fn refusal(error: Error) -> Refusal {
         Error::Plugin(error) => error.into(),
         Error::Sink(error) => error.into(),
         Error::Empty => Refusal::new("fixtures_failed", "its samples are empty"),
+        Error::Line { .. } => Refusal::new("fixtures_failed", format!("its samples: {error}")),
         Error::Split {
             ref whole,
             ref split,

@@ -22,17 +22,19 @@ const LIBRARIES: &[(&[&str], &[&str])] = &[
 #[rustfmt::skip]
 const MODULES: &[(&str, &[&str])] = &[
     ("access", &[]),
+    ("base64", &[]),
     ("code", &[]),
     ("failpoint", &[]),
     ("message", &[]),
     ("nearest", &[]),
     ("row", &["message"]),
+    ("line", &["base64", "message", "nearest", "row"]),
     ("recent", &["message", "row"]),
     ("retry", &[]),
     ("lookup", &["row"]),
-    ("source", &["access", "code", "failpoint", "message", "row"]),
+    ("source", &["access", "base64", "code", "failpoint", "line", "message", "row"]),
     ("plugin", &["failpoint", "message", "row", "lookup"]),
-    ("sink", &["access", "failpoint", "message", "row"]),
+    ("sink", &["access", "base64", "failpoint", "message", "row"]),
     ("checkpoint", &["code", "failpoint", "message", "sink"]),
     ("version", &["code", "lookup", "plugin", "row", "sink"]),
     ("archive", &["checkpoint", "code", "lookup", "row", "sink"]),
@@ -40,7 +42,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink"]),
     ("measure", &["message", "plugin"]),
-    ("samples", &["message", "row", "lookup", "plugin", "sink"]),
+    ("samples", &["line", "message", "row", "lookup", "plugin", "sink"]),
     ("worker", &[
         "code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version",
     ]),
@@ -54,7 +56,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "swap", "produce"]),
     ("admin", &["group", "swap", "telemetry", "worker"]),
     ("cli", &[
-        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "group", "measure", "produce", "query",
+        "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "group", "line", "measure", "produce", "query",
         "recent", "samples", "swap", "version", "worker", "telemetry", "pipeline", "config",
     ]),
 ];
