@@ -29,7 +29,7 @@ use crate::telemetry::{Board, Run};
 use answer::Answer;
 use asked::{Asked, Step};
 use desk::Reply;
-pub use desk::{Desk, Running, Swaps};
+pub use desk::{Desk, Group, Running, Swaps};
 pub use notice::Notice;
 use stream::Stream;
 use token::Token;

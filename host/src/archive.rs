@@ -69,7 +69,7 @@ impl Outcome {
     ];
 
     /// Whether the version that was traded in may still make rows.
-    pub(crate) fn is_in(self) -> bool {
+    fn is_in(self) -> bool {
         match self {
             Self::Running | Self::Kept | Self::Unwatched => true,
             Self::RolledBack | Self::Abandoned => false,
@@ -139,6 +139,11 @@ impl Generation {
             reason: String::new(),
             pause_us: None,
         }
+    }
+
+    /// Whether it was asked for, and what it brought in may make rows since.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.outcome.is_in() && self.by != WAY_BACK
     }
 }
 
@@ -326,12 +331,22 @@ pub fn left_open(history: &[Generation], ours: &Code) -> Vec<(u32, End)> {
 /// what it leads away from was thrown out, and is no version to go back to. The last one stands first in
 /// the history.
 pub fn before<'a>(history: &'a [Generation], code: &Code) -> Option<&'a Code> {
-    let mut trades = history
-        .iter()
-        .filter(|entry| entry.outcome.is_in() && entry.by != WAY_BACK);
+    let mut trades = history.iter().filter(|entry| entry.is_asked());
     trades
         .find(|entry| entry.code == *code)
         .map(|last| &last.replaced)
+}
+
+/// When a version began and ended last, in milliseconds since 1970, as far as trades tell. The last trade
+/// stands first in the history.
+pub fn ran(history: &[Generation], code: &Code) -> [Option<i64>; 2] {
+    let trades: Vec<_> = history.iter().filter(|entry| entry.is_asked()).collect();
+    let is_of_it = |entry: &&Generation| [&entry.code, &entry.replaced].contains(&code);
+    let last = trades.iter().position(is_of_it);
+    let ended = last.filter(|&last| trades[last].replaced == *code);
+    let earlier = &trades[ended.map_or(0, |ended| ended + 1)..];
+    let begun = earlier.iter().find(|entry| entry.code == *code);
+    [begun, ended.map(|ended| &trades[ended])].map(|entry| entry.map(|entry| entry.taken_ms))
 }
 
 /// The plugins that trades brought in and that were always taken back during their probation: all that

@@ -8,6 +8,7 @@ mod beside;
 pub mod diff;
 mod event;
 pub mod files;
+mod former;
 mod group;
 mod life;
 mod means;
@@ -25,6 +26,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync
 use std::time::Duration;
 
 pub use event::{Event, Traded};
+pub use former::Former;
 pub use group::{Ask, Share};
 pub use means::{Beside, Load, Means, OfCode, Ran, ReadLookup};
 pub use policy::Policy;
@@ -66,6 +68,20 @@ pub enum What {
     },
     /// The version that ran before.
     Before,
+}
+
+impl What {
+    /// A lookup, or without the name of one a plugin.
+    pub fn of(lookup: Option<String>, name: String, bytes: Vec<u8>) -> Self {
+        match lookup {
+            None => Self::Plugin { name, bytes },
+            Some(lookup) => Self::Lookup {
+                lookup,
+                name,
+                bytes,
+            },
+        }
+    }
 }
 
 impl fmt::Debug for What {

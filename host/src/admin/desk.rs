@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::stream::{Lines, Proposals, Stream};
 use crate::group::Orders;
-use crate::swap::{Asked, Consent, Offer, Steward, What, files};
+use crate::swap::{Asked, Consent, Offer, Refusal, Steward, What, files};
 use crate::worker::Control;
 
 /// What can be changed at the address; nothing before the pipeline runs.
@@ -35,18 +35,30 @@ pub struct Running {
 pub struct Swaps {
     /// Takes an offer of another version.
     pub offer: Box<dyn Fn(Offer) -> Asked + Send + Sync>,
-    /// Has every host of the group trade what is offered, where they know of each other.
-    pub order: Option<Box<dyn Fn(Offer) -> Asked + Send + Sync>>,
+    /// Who has every host of the group trade, where they know of each other.
+    pub group: Option<Group>,
     /// What runs, what is being proved, and what has run.
     pub versions: Box<dyn Fn() -> Value + Send + Sync>,
+}
+
+/// All hosts of a group.
+pub struct Group {
+    /// Has each of them trade what is offered.
+    pub order: Box<dyn Fn(Offer) -> Asked + Send + Sync>,
+    /// What the group ran before its last trade.
+    pub before: Box<dyn Fn() -> Result<What, Refusal> + Send + Sync>,
 }
 
 impl Swaps {
     /// The same, of a host whose group takes orders.
     #[must_use]
     pub fn of_group(self, orders: Orders) -> Self {
+        let theirs = orders.clone();
         Self {
-            order: Some(Box::new(move |offer| orders.give(offer))),
+            group: Some(Group {
+                order: Box::new(move |offer| orders.give(offer)),
+                before: Box::new(move || theirs.before()),
+            }),
             ..self
         }
     }
@@ -57,7 +69,7 @@ impl From<&Steward> for Swaps {
         let (offers, tells) = (steward.clone(), steward.clone());
         Self {
             offer: Box::new(move |offer| offers.offer(offer)),
-            order: None,
+            group: None,
             versions: Box::new(move || tells.status()),
         }
     }
@@ -108,16 +120,22 @@ struct Body {
     dry_run: bool,
     /// To have every host of the group trade it, one after the other.
     whole_group: bool,
-    /// Who decides: `ask`, `yes` or `policy`.
+    /// Who decides: `ask`, `yes` or `policy`; if not given, a swap asks, and a rollback does not.
     consent: Option<String>,
     /// The proposal that is agreed to.
     id: String,
 }
 
 impl Body {
-    /// Whether it asks for what only a swap heeds: who asks a rollback for a dry run must not get another.
-    fn is_of_a_swap(&self) -> bool {
-        self.plugin.is_some() || self.lookup.is_some() || self.dry_run
+    /// Whether it asks for what is not heeded: who asks for a dry run must not get another.
+    fn is_of_another(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Swap => false,
+            Verb::Rollback => self.plugin.is_some() || self.lookup.is_some(),
+            Verb::Agree | Verb::Pause | Verb::Resume => {
+                self.plugin.is_some() || self.lookup.is_some() || self.dry_run
+            }
+        }
     }
 }
 
@@ -156,8 +174,8 @@ impl Desk {
         let bad = |reason: String| (StatusCode::BAD_REQUEST, reason);
         let body: Body = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the body cannot be read: {error}")))?;
-        if verb != Verb::Swap && body.is_of_a_swap() {
-            let reason = "only a swap takes `plugin`, `lookup` and `dry_run`";
+        if body.is_of_another(verb) {
+            let reason = "only a swap takes `plugin` and `lookup`, and `dry_run` it or a rollback";
             return Err(bad(reason.to_owned()));
         }
         let user = user(&body.user, peer);
@@ -182,13 +200,14 @@ impl Desk {
                 return Err((StatusCode::CONFLICT, reason.to_owned()));
             }
             Verb::Swap | Verb::Rollback => {
-                let consent = consent(body.consent.as_deref()).map_err(bad)?;
+                let consent = consent(verb, body.consent.as_deref()).map_err(bad)?;
                 if body.whole_group {
                     let knows_group = running
                         .swaps
                         .as_ref()
-                        .is_some_and(|swaps| swaps.order.is_some());
-                    whole_group(knows_group, consent, body.dry_run)?;
+                        .is_some_and(|swaps| swaps.group.is_some());
+                    let is_question = consent == Consent::Asked && !body.dry_run;
+                    whole_group(knows_group, is_question)?;
                 }
                 let source = match verb {
                     Verb::Swap => Some(source(&body).map_err(bad)?),
@@ -252,26 +271,39 @@ impl Desk {
         let Some(swaps) = running.and_then(|running| running.swaps.as_ref()) else {
             return Value::Null;
         };
-        let Some(order) = swaps.order.as_ref().filter(|_| is_for_group) else {
+        let Some(group) = swaps.group.as_ref().filter(|_| is_for_group) else {
             return lines.follow(&(swaps.offer)(offer), &self.proposals);
         };
-        if let What::Plugin { .. } | What::Lookup { .. } = offer.what {
-            // An order keeps the file for the others: not one that this host would refuse.
-            let tried = (swaps.offer)(Offer {
-                is_dry_run: true,
-                ..offer.clone()
-            });
-            let last = lines.follow(&tried, &self.proposals);
-            if last["event"] != "proposed" && last["code"] != "same_version" {
-                return last;
+        let before = match offer.what {
+            What::Before => (group.before)(),
+            What::Plugin { .. } | What::Lookup { .. } => Ok(offer.what),
+        };
+        let what = match before {
+            Ok(what) => what,
+            Err(Refusal { code, reason }) => {
+                let refused = json!({ "event": "refused", "code": code, "reason": reason });
+                lines.send(&refused);
+                return refused;
             }
+        };
+        let offer = Offer { what, ..offer };
+        // An order keeps the file for the others: not one that this host would refuse.
+        let tried = (swaps.offer)(Offer {
+            is_dry_run: true,
+            ..offer.clone()
+        });
+        let last = lines.follow(&tried, &self.proposals);
+        let is_taken = last["event"] == "proposed" || last["code"] == "same_version";
+        if offer.is_dry_run || !is_taken {
+            return last;
         }
-        lines.follow(&order(offer), &self.proposals)
+        lines.follow(&(group.order)(offer), &self.proposals)
     }
 }
 
-fn consent(text: Option<&str>) -> Result<Consent, String> {
+fn consent(verb: Verb, text: Option<&str>) -> Result<Consent, String> {
     match text {
+        None if verb == Verb::Rollback => Ok(Consent::Given),
         Some("ask") | None => Ok(Consent::Asked),
         Some("yes") => Ok(Consent::Given),
         Some("policy") => Ok(Consent::Policy),
@@ -280,19 +312,14 @@ fn consent(text: Option<&str>) -> Result<Consent, String> {
 }
 
 /// Whether a whole group can be asked for that.
-fn whole_group(
-    knows_group: bool,
-    consent: Consent,
-    is_dry_run: bool,
-) -> Result<(), (StatusCode, String)> {
+fn whole_group(knows_group: bool, is_question: bool) -> Result<(), (StatusCode, String)> {
     if !knows_group {
         let reason =
             "this host knows no others of its group: they tell each other in Cassandra only";
         return Err((StatusCode::CONFLICT, reason.to_owned()));
     }
-    if is_dry_run || consent == Consent::Asked {
-        let reason = "a whole group answers no questions: consent is yes or policy; a dry run is one \
-                      host's";
+    if is_question {
+        let reason = "a whole group answers no questions: consent is yes or policy";
         return Err((StatusCode::BAD_REQUEST, reason.to_owned()));
     }
     Ok(())
@@ -326,14 +353,7 @@ fn what(lookup: Option<String>, path: &std::path::Path) -> Result<What, Value> {
         path.display().to_string(),
         files::read(path).map_err(refused)?,
     );
-    Ok(match lookup {
-        None => What::Plugin { name, bytes },
-        Some(lookup) => What::Lookup {
-            lookup,
-            name,
-            bytes,
-        },
-    })
+    Ok(What::of(lookup, name, bytes))
 }
 
 /// A name that can be shown: it may steer no terminal.

@@ -97,7 +97,7 @@ impl Lines {
         while let Ok(event) = asked.next(TICK) {
             if let Some(event) = event {
                 last = serde_json::to_value(&event).unwrap_or_default();
-                if matches!(event, Event::Proposed(_)) {
+                if matches!(event, Event::Proposed(_) | Event::WouldGoBack(_)) {
                     proposed = Some(Instant::now());
                     last["id"] = id.clone().into();
                     proposals.waiting().insert(id.clone(), agreed.clone());

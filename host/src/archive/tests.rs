@@ -241,6 +241,59 @@ fn what_was_thrown_out_is_no_version_to_go_back_to() {
 }
 
 #[test]
+fn when_a_version_ran_is_known_as_far_as_trades_tell() {
+    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    type Case = (
+        &'static [(Outcome, &'static str, &'static str, &'static str)],
+        [Option<i64>; 2],
+    );
+    // What happened, the last one first, and by whom that was; of the trade with which `a` began and of that
+    // with which it ended, how many came before.
+    let cases: &[Case] = &[
+        (&[], [None, None]),
+        (&[(Running, "a", "b", "Ada")], [None, Some(0)]),
+        (&[(Kept, "b", "a", "Ada")], [Some(0), None]),
+        (
+            &[(Kept, "a", "b", "Ada"), (Kept, "c", "a", "Ada")],
+            [Some(0), Some(1)],
+        ),
+        (
+            &[
+                (Kept, "a", "b", "Ada"),
+                (Kept, "d", "a", WAY_BACK),
+                (RolledBack, "a", "d", "Ada"),
+                (Kept, "c", "a", "Ada"),
+            ],
+            [Some(0), Some(3)],
+        ),
+        // It was brought in once more, and what did not stay says nothing.
+        (
+            &[
+                (Kept, "b", "a", "Ada"),
+                (Abandoned, "b", "a", "Ada"),
+                (Kept, "a", "b", "Ada"),
+                (Kept, "d", "a", WAY_BACK),
+                (RolledBack, "a", "d", "Ada"),
+                (Kept, "c", "a", "Ada"),
+            ],
+            [Some(5), None],
+        ),
+    ];
+    for (history, expected) in cases {
+        let earlier = history.len();
+        let entries = (1..).zip(history.iter());
+        let entries = entries.map(|(at, (outcome, old, new, by))| Generation {
+            by: (*by).to_owned(),
+            taken_ms: i64::try_from(earlier - at).unwrap(),
+            ..entry(*outcome, old, new)
+        });
+        let entries: Vec<_> = entries.collect();
+        let found = ran(&entries, &entry(Kept, "a", "a").code);
+        assert_eq!(found, *expected, "{history:?}");
+    }
+}
+
+#[test]
 fn what_was_only_ever_taken_back_is_known() {
     use Outcome::{Kept, RolledBack, Running};
     type Case = (

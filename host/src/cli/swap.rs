@@ -111,25 +111,36 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (false, true) => "policy".into(),
         (false, false) => "ask".into(),
     };
-    // A group answers no questions: one host tries it first.
-    let tries = args.whole_group && !yes && !policy;
-    body["dry_run"] = (dry_run || tries || (args.told.json && !yes && !policy)).into();
-    body["whole_group"] = (args.whole_group && !tries && !dry_run).into();
-    let code = follow(&args.told, SWAP, &body)?;
-    if code != 0 || !tries || dry_run || args.told.json {
+    let question = "Let every host of the group trade it, one after the other?";
+    offer(
+        &args.told,
+        SWAP,
+        body,
+        (dry_run, args.whole_group, question),
+    )
+}
+
+/// Asks for what is in the body, by whoever it says decides. A group answers no questions: one host tries it
+/// first.
+fn offer(
+    told: &Told,
+    path: &str,
+    mut body: Value,
+    (is_dry_run, is_for_group, question): (bool, bool, &str),
+) -> anyhow::Result<ExitCode> {
+    let asks = body["consent"] == "ask";
+    let tries = is_for_group && asks;
+    body["dry_run"] = (is_dry_run || tries || (told.json && asks)).into();
+    body["whole_group"] = is_for_group.into();
+    let code = follow(told, path, &body)?;
+    if code != 0 || !tries || is_dry_run || told.json {
         return Ok(code.into());
     }
-    if !is_agreed("Let every host of the group trade it, one after the other?")? {
+    if !is_agreed(question)? {
         return Ok(exit::FAILED.into());
     }
-    for (name, value) in [
-        ("consent", json!("yes")),
-        ("dry_run", false.into()),
-        ("whole_group", true.into()),
-    ] {
-        body[name] = value;
-    }
-    Ok(follow(&args.told, SWAP, &body)?.into())
+    (body["consent"], body["dry_run"]) = ("yes".into(), false.into());
+    Ok(follow(told, path, &body)?.into())
 }
 
 /// Lets a running host go back to the version before.
@@ -137,16 +148,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// If there is no host to ask, or it refuses to be asked.
 pub fn rollback(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
-    let question = match args.whole_group {
-        true => "Let every host of the group go back to the version that ran before?",
-        false => "Go back to the version that ran before?",
-    };
-    if !args.yes && !is_agreed(question)? {
-        return Ok(exit::FAILED.into());
-    }
-    let mut body = json!({ "user": config::user(), "consent": "yes" });
-    body["whole_group"] = args.whole_group.into();
-    Ok(follow(&args.told, ROLLBACK, &body)?.into())
+    let consent = if args.yes { "yes" } else { "ask" };
+    let body = json!({ "user": config::user(), "consent": consent });
+    let question = "Let every host of the group go back to it, one after the other?";
+    offer(
+        &args.told,
+        ROLLBACK,
+        body,
+        (false, args.whole_group, question),
+    )
 }
 
 /// Asks, and shows what happens until it is over, or long enough after the trade.
@@ -155,6 +165,7 @@ fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<u8> {
     let mut show = Show::new(told.json);
     let is_dry_run = body["dry_run"] == true;
     let asks = body["consent"] == "ask" && !is_dry_run;
+    let tries = body["whole_group"] == true && is_dry_run;
     let (mut code, mut traded) = (None, None::<Instant>);
     for line in client.post(path, body)? {
         let line = line?;
@@ -162,14 +173,20 @@ fn follow(told: &Told, path: &str, body: &Value) -> anyhow::Result<u8> {
             let event: Value = serde_json::from_str(&line).context("the host's answer")?;
             show.event(&line, &event)?;
             match event["event"].as_str() {
-                Some("proposed") if asks => {
-                    if !is_agreed("Trade it for what runs?")? {
+                Some("proposed" | "would_go_back") if asks => {
+                    let question = match path {
+                        ROLLBACK => "Go back to it?",
+                        _ => "Trade it for what runs?",
+                    };
+                    if !is_agreed(question)? {
                         return Ok(exit::FAILED);
                     }
                     let agreed = json!({ "user": config::user(), "id": event["id"] });
                     client.post("/api/v1/swap/agree", &agreed)?;
                 }
-                Some("proposed") if is_dry_run => code = Some(0),
+                Some("proposed" | "would_go_back") if is_dry_run => code = Some(0),
+                // Others of the group may run another.
+                Some("refused") if tries && event["code"] == "same_version" => code = Some(0),
                 Some("traded") => (code, traded) = (Some(0), Some(Instant::now())),
                 Some("kept") => traded = None,
                 Some("everywhere") => code = Some(0),

@@ -1,13 +1,13 @@
 //! What a group ran before its last trade, as far as one order can bring it back: one part.
 
-use crate::archive::{Archive, Generation, Part, WAY_BACK};
-use crate::swap::Refusal;
+use crate::archive::{Archive, Generation};
+use crate::swap::{Refusal, What};
 
 /// How far back the history is looked through.
 const HISTORY_MAX: usize = 1_000;
 
-/// The part that was another before the group's last trade, and the lookup that it is; `None`: the plugin.
-pub(super) fn part(archive: &dyn Archive) -> Result<(Option<String>, Part), Refusal> {
+/// The part that was another before the group's last trade.
+pub(super) fn part(archive: &dyn Archive) -> Result<What, Refusal> {
     let away = |error: crate::archive::Error| Refusal::new("store_away", error.to_string());
     let history = archive.history(HISTORY_MAX).map_err(away)?;
     let unknown = || {
@@ -17,13 +17,12 @@ pub(super) fn part(archive: &dyn Archive) -> Result<(Option<String>, Part), Refu
     };
     let (lookup, digest) = other(&history).ok_or_else(unknown)?;
     let part = archive.fetch(digest).map_err(away)?.ok_or_else(unknown)?;
-    Ok((lookup.map(str::to_owned), part))
+    Ok(What::of(lookup.map(str::to_owned), part.name, part.bytes))
 }
 
 /// The lookup and the digest that it had before the last trade that somebody asked for.
 fn other(history: &[Generation]) -> Option<(Option<&str>, &str)> {
-    let is_asked = |entry: &&Generation| entry.outcome.is_in() && entry.by != WAY_BACK;
-    let Generation { code, replaced, .. } = history.iter().find(is_asked)?;
+    let Generation { code, replaced, .. } = history.iter().find(|entry| entry.is_asked())?;
     if code.plugin != replaced.plugin {
         return Some((None, &replaced.plugin));
     }
@@ -35,7 +34,7 @@ fn other(history: &[Generation]) -> Option<(Option<&str>, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::Outcome;
+    use crate::archive::{Outcome, WAY_BACK};
     use crate::code::Code;
 
     fn code(text: &str) -> Code {

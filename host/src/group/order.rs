@@ -175,6 +175,14 @@ pub struct Orders {
 }
 
 impl Orders {
+    /// The part that was another before the group's last trade.
+    ///
+    /// # Errors
+    /// If the history knows none that is kept, or the store does not answer.
+    pub fn before(&self) -> Result<What, Refusal> {
+        before::part(&*self.archive)
+    }
+
     /// Orders that every host of the group runs what is offered. Whoever stops listening leaves the order to
     /// them.
     pub fn give(&self, offer: Offer) -> Asked {
@@ -206,7 +214,11 @@ impl Orders {
                 name,
                 bytes,
             } => (Some(lookup), Part { name, bytes }),
-            What::Before => before::part(&*self.archive)?,
+            // Only one that is known can be kept for all.
+            What::Before => {
+                let reason = "an order names what all shall run";
+                return Err(Refusal::new("not_ordered", reason));
+            }
         };
         let kept = self.archive.keep(&part);
         kept.map_err(|error| Refusal::new("not_kept", error.to_string()))?;

@@ -49,15 +49,7 @@ impl Turn {
                 return Ok(None);
             }
         };
-        let (name, bytes) = (part.name, part.bytes);
-        let what = match order.lookup.clone() {
-            None => What::Plugin { name, bytes },
-            Some(lookup) => What::Lookup {
-                lookup,
-                name,
-                bytes,
-            },
-        };
+        let what = What::of(order.lookup.clone(), part.name, part.bytes);
         let asked = steward.offer(Offer {
             what,
             who: order.by.clone(),
@@ -87,6 +79,7 @@ impl Turn {
                 Ok(Some(
                     Event::Step { .. }
                     | Event::Proposed(_)
+                    | Event::WouldGoBack(_)
                     | Event::Member { .. }
                     | Event::Everywhere { .. }
                     | Event::Stopped { .. },

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::life::{Begun, Life};
 use super::means::Ran;
+use super::proposal::Name;
 use super::steward::TICK;
 use super::trade::Workers;
 use super::{Event, Pending};
@@ -118,6 +119,7 @@ impl Life {
         tracing::warn!(reason, generation, messages, "rolled back");
         let event = Event::RolledBack {
             reason: reason.to_owned(),
+            to: Name::of(&self.current.version),
             generation,
             messages,
         };

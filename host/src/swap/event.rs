@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Proposal;
+use super::proposal::Name;
+use super::{Former, Proposal};
 
 /// What happened to an offer.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +20,8 @@ pub enum Event {
     },
     /// The proof is over, and somebody decides.
     Proposed(Proposal),
+    /// The version before is found, and somebody decides.
+    WouldGoBack(Former),
     /// It does not get in: the version that runs goes on.
     Refused {
         /// Why, for programs.
@@ -32,6 +35,8 @@ pub enum Event {
     RolledBack {
         /// Why.
         reason: String,
+        /// What runs again.
+        to: Name,
         /// The generation of what runs now.
         generation: u32,
         /// How many messages were read again.

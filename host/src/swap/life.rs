@@ -157,7 +157,7 @@ impl Life {
     }
 
     /// Waits until whoever asks agrees to what was proposed.
-    fn wait_for_consent(&mut self, pending: &Pending) -> Result<(), Refusal> {
+    pub(super) fn wait_for_consent(&mut self, pending: &Pending) -> Result<(), Refusal> {
         let compared = self.current.generation;
         while !pending.is_agreed()? {
             if self.is_superseded() {
@@ -177,13 +177,14 @@ impl Life {
 
     /// The version before, by hand: what is on probation is taken back, and what is not is traded.
     fn go_back(&mut self, pending: &Pending) -> Result<Option<Begun>, Refusal> {
+        let Some(mut before) = self.former(pending)? else {
+            return Ok(None);
+        };
         if self.probation.is_some() {
             let reason = format!("{} asked for the version before", pending.offer.who);
             self.roll_back_for(&reason, Some(pending));
             return Ok(None);
         }
-        let before = self.before.clone();
-        let mut before = before.map_or_else(|| self.means.former(&self.current), Ok)?;
         // The version that a process began with was never proved, and tables change. They are needed
         // for its rows, and to undo what it does.
         before.keys = self.means.keys(&before.version)?;

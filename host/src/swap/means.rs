@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::policy::Policy;
 use super::prove::{self, Context, Fixtures, Loaded, Proven};
 use super::{Refusal, What};
-use crate::archive::{self, Archive, End, Part};
+use crate::archive::{self, Archive, End, Generation, Part};
 use crate::code::Code;
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
@@ -15,7 +15,7 @@ use crate::sink;
 use crate::version::Version;
 
 /// How far back the history is looked through for the version before.
-const HISTORY_MAX: usize = 1_000;
+pub(super) const HISTORY_MAX: usize = 1_000;
 
 /// What a steward works with.
 pub struct Means {
@@ -82,26 +82,6 @@ impl Ran {
 }
 
 impl Means {
-    /// The version that ran before this one by the history, of whatever process.
-    pub(super) fn former(&self, current: &Ran) -> Result<Ran, Refusal> {
-        let unknown = || {
-            let reason =
-                "the history knows no version before: `host swap FILE` takes an older file, too";
-            Refusal::new("no_version_before", reason)
-        };
-        let archive = self.archive.as_ref().ok_or_else(unknown)?;
-        let history = archive.history(HISTORY_MAX);
-        let history = history.map_err(|error| Refusal::new("store_away", error.to_string()))?;
-        let before = archive::before(&history, &current.version.code()).ok_or_else(unknown)?;
-        let (version, parts) = (self.of_code)(before)?.ok_or_else(unknown)?;
-        Ok(Ran {
-            version,
-            keys: Vec::new(),
-            parts,
-            generation: 0,
-        })
-    }
-
     /// The keys of a version's tables, as they are now.
     pub(super) fn keys(&self, version: &Version) -> Result<Vec<Key>, sink::Error> {
         let mut room = (self.plan.sink)(version.origin())?;
@@ -175,17 +155,17 @@ impl Means {
 
     /// Notes in the history how the trades ended that a process before this one did not see to their end.
     pub(super) fn end_what_was_left(&self) {
-        let Some(archive) = &self.archive else {
-            return;
-        };
-        match archive.history(HISTORY_MAX) {
-            Ok(history) => {
-                for (generation, end) in archive::left_open(&history, &self.first.version.code()) {
-                    self.finish(generation, &end);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the history cannot be read"),
+        let history = self.history().unwrap_or_default();
+        for (generation, end) in archive::left_open(&history, &self.first.version.code()) {
+            self.finish(generation, &end);
         }
+    }
+
+    /// The trades so far, the last one first; `None`, if they cannot be read.
+    pub(super) fn history(&self) -> Option<Vec<Generation>> {
+        let history = self.archive.as_ref()?.history(HISTORY_MAX);
+        let told = |error: &archive::Error| tracing::warn!(%error, "the history cannot be read");
+        history.inspect_err(told).ok()
     }
 
     pub(super) fn count(&self, outcome: &'static str) {

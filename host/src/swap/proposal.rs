@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::diff::Diff;
 use super::policy::{micros, percent};
+use crate::version::Version;
 
 /// What the proof found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -91,6 +92,17 @@ impl fmt::Display for Proposal {
             writeln!(f, "memory: {new} KiB, now {old} KiB")?;
         }
         Ok(())
+    }
+}
+
+impl Name {
+    pub(super) fn of(version: &Version) -> Self {
+        let description = version.plugin.description();
+        Self {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: version.plugin.digest().to_owned(),
+        }
     }
 }
 

@@ -110,7 +110,7 @@ pub fn prove(
     let ((version, parts), old, new, samples) = match what {
         What::Plugin { name, bytes } => {
             let loaded = load(name, bytes, context, on_step)?;
-            let (old, new) = (plugin_name(current), plugin_name(&loaded.0));
+            let (old, new) = (Name::of(current), Name::of(&loaded.0));
             if old.name != new.name {
                 let reason = format!(
                     "it is the plugin `{}`, and `{}` runs: another plugin needs a host of its own",
@@ -172,7 +172,7 @@ fn load(
         .map_or("it was compiled before".to_owned(), |ms| {
             format!("compiled in {ms} ms")
         });
-    on_step("loaded", format!("{}: {took}", plugin_name(&loaded.0)));
+    on_step("loaded", format!("{}: {took}", Name::of(&loaded.0)));
     context.go_on()?;
     Ok(loaded)
 }
@@ -305,15 +305,6 @@ fn side<'a>(version: &'a Version, keys: &'a [Key]) -> Side<'a> {
         targets: &description.targets,
         keys,
         codes: &description.codes,
-    }
-}
-
-fn plugin_name(version: &Version) -> Name {
-    let description = version.plugin.description();
-    Name {
-        name: description.name.clone(),
-        version: description.version.clone(),
-        digest: version.plugin.digest().to_owned(),
     }
 }
 

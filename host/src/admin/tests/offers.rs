@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::changes::{JSON, post};
 use super::*;
-use crate::swap::{self, Answers, Event, Offer, Proposal, What};
+use crate::swap::{self, Answers, Event, Offer, Proposal, Refusal, What};
 use crate::worker::{Control, Ends};
 
 /// Offers as they come, each with the end that answers it.
@@ -33,7 +33,13 @@ pub(super) fn offered() -> (Arc<Control>, SocketAddr, String, Offers) {
         control: control.clone(),
         swaps: Some(Swaps {
             offer: Box::new(offer),
-            order: Some(Box::new(order)),
+            group: Some(Group {
+                order: Box::new(order),
+                before: Box::new(|| {
+                    let reason = "all is new";
+                    Err(Refusal::new("no_version_before", reason))
+                }),
+            }),
             versions: Box::new(|| json!({ "current": "this" })),
         }),
     });
@@ -88,8 +94,13 @@ fn an_offer_is_what_was_asked() {
         ),
         (
             "rollback",
-            &json!({ "consent": "yes" }),
+            &json!({}),
             "Before 127.0.0.1 Given false".to_owned(),
+        ),
+        (
+            "rollback",
+            &json!({ "consent": "ask", "dry_run": true }),
+            "Before 127.0.0.1 Asked true".to_owned(),
         ),
     ] {
         let reply = ask(whom, to, body);
@@ -180,22 +191,36 @@ fn what_cannot_be_offered_says_why() {
     assert!(offers.try_recv().is_err(), "nothing else was offered");
 }
 
-/// Who asks a rollback for a dry run gets none, and is told so.
+/// What a group ran before is named before anything is ordered.
 #[test]
-fn what_only_a_swap_heeds_is_not_passed_over() {
+fn a_group_goes_back_to_what_is_known() {
+    let (_, address, token, offers) = offered();
+    let body = json!({ "whole_group": true });
+    let reply = ask((address, &token), "rollback", &body).join().unwrap();
+    assert!(
+        reply.contains(r#""event":"refused","code":"no_version_before""#),
+        "{reply}"
+    );
+    assert!(offers.try_recv().is_err());
+}
+
+/// Who asks for what is not heeded is told so.
+#[test]
+fn what_only_another_heeds_is_not_passed_over() {
     let path = "/a.wasm";
     let (control, address, token, offers) = offered();
     let whom = (address, &*token);
-    for body in [
-        json!({ "dry_run": true }),
-        json!({ "plugin": path }),
-        json!({ "lookup": ["songs", path] }),
+    for (verb, body) in [
+        ("pause", json!({ "dry_run": true })),
+        ("resume", json!({ "dry_run": true })),
+        ("pause", json!({ "plugin": path })),
+        ("rollback", json!({ "plugin": path })),
+        ("rollback", json!({ "lookup": ["songs", path] })),
+        ("resume", json!({ "lookup": ["songs", path] })),
     ] {
-        for verb in ["rollback", "pause", "resume"] {
-            let reply = ask(whom, verb, &body).join().unwrap();
-            assert_eq!(status(&reply), "400", "{verb} {body}: {reply}");
-            assert!(reply.contains("only a swap takes"), "{reply}");
-        }
+        let reply = ask(whom, verb, &body).join().unwrap();
+        assert_eq!(status(&reply), "400", "{verb} {body}: {reply}");
+        assert!(reply.contains("only a swap takes"), "{reply}");
     }
     assert!(offers.try_recv().is_err() && !control.is_paused());
 }
@@ -287,7 +312,7 @@ fn a_host_that_knows_no_others_orders_nothing() {
         control: Arc::new(Control::new(Arc::default(), Ends::default())),
         swaps: Some(Swaps {
             offer: Box::new(|offer| panic!("{offer:?} is for the group")),
-            order: None,
+            group: None,
             versions: Box::new(|| Value::Null),
         }),
     });

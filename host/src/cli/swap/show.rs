@@ -79,7 +79,7 @@ fn told(event: &Value) -> String {
     let of = |name: &str| event[name].as_str().unwrap_or_default();
     match of("event") {
         "step" => format!("  {:<12} {}\n", of("step"), of("detail")),
-        "proposed" => format!("{}\n", of("text").trim_end()),
+        "proposed" | "would_go_back" => format!("{}\n", of("text").trim_end()),
         "refused" => format!("refused, {}: {}\n", of("code"), of("reason")),
         "traded" => traded(event),
         "kept" if !of("reason").is_empty() => {
@@ -96,9 +96,12 @@ fn told(event: &Value) -> String {
         "rolled_back" => {
             let messages = grouped(event["messages"].as_u64().unwrap_or_default());
             format!(
-                "rolled back: {}\n  the version before runs again, in generation {}; {messages} \
-                 messages are read again\n",
+                "rolled back: {}\n  {} {}, digest {}, runs again, in generation {}; {messages} messages \
+                 are read again\n",
                 of("reason"),
+                event["to"]["name"].as_str().unwrap_or_default(),
+                event["to"]["version"].as_str().unwrap_or_default(),
+                short(event["to"]["digest"].as_str().unwrap_or_default()),
                 event["generation"],
             )
         }
@@ -173,6 +176,7 @@ mod tests {
         });
         let rolled_back = json!({
             "event": "rolled_back", "reason": "it rejects 12 %", "generation": 5, "messages": 1_200,
+            "to": { "name": "spotify", "version": "0.1.0", "digest": digest },
         });
         for (event, expected) in [
             (
@@ -215,8 +219,8 @@ mod tests {
             ),
             (
                 rolled_back,
-                "rolled back: it rejects 12 %\n  the version before runs again, in generation 5; \
-                 1,200 messages are read again\n",
+                "rolled back: it rejects 12 %\n  spotify 0.1.0, digest 0123456789ab, runs again, in \
+                 generation 5; 1,200 messages are read again\n",
             ),
         ] {
             assert_eq!(text(&event), expected);

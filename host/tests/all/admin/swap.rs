@@ -93,7 +93,7 @@ fn a_version_is_proved_shown_agreed_to_and_traded() {
             "cannot be used with",
         ),
         (&["rollback", "--yes"], 1, "refused, no_version_before"),
-        (&["rollback"], 1, "There is no terminal to ask at"),
+        (&["rollback"], 1, "refused, no_version_before"),
     ] {
         let (got, said) = pipeline.ask(arguments);
         assert_eq!(got, Some(code), "{arguments:?}: {said}");
@@ -122,14 +122,37 @@ fn a_version_is_proved_shown_agreed_to_and_traded() {
         "{told}"
     );
 
-    let (code, said) = pipeline.ask(&["rollback", "--yes"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("rolled back: ada "), "{said}");
-    assert_eq!(pipeline.runs().0, first);
+    goes_back(&pipeline, &first);
     // Once more does not bring it in again.
     let (code, said) = pipeline.ask(&["rollback", "--yes"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no_version_before"), "{said}");
+    assert_eq!(pipeline.runs().0, first);
+}
+
+/// Where it goes back to is told before anybody is asked, and when it is done.
+fn goes_back(pipeline: &Pipeline, first: &str) {
+    let before = format!(" {first} (");
+    for (arguments, code, words) in [
+        (
+            &["rollback"][..],
+            1,
+            &["There is no terminal to ask at", &*before][..],
+        ),
+        (&["rollback", "--json"], 0, &["\"is_undone\":true"]),
+        (
+            &["rollback", "--yes"],
+            0,
+            &["rolled back: ada ", &*before, &format!(" {first}, digest ")],
+        ),
+    ] {
+        assert_eq!(pipeline.runs().0, "2.0.0");
+        let (got, said) = pipeline.ask(arguments);
+        assert_eq!(got, Some(code), "{said}");
+        for words in words {
+            assert!(said.contains(words), "{said} does not say {words}");
+        }
+    }
     assert_eq!(pipeline.runs().0, first);
 }
 

@@ -142,11 +142,13 @@ fn said(child: std::process::Child) -> (Option<i32>, String) {
 #[test]
 fn a_whole_group_swaps_until_one_host_does_not_keep_it() {
     let (old, new, late) = (marked("old"), marked("new"), marked("late"));
+    let mut group = Group::start("ordered", &old);
+    // No other test keeps it.
+    let words = format!("version=2.0.0 layout={}", group.world.name);
     let bad = Part {
         name: "bad.wasm".to_owned(),
-        bytes: candidate("version=2.0.0"),
+        bytes: candidate(&words),
     };
-    let mut group = Group::start("ordered", &old);
     for part in [&new, &late, &bad] {
         fs::write(group.world.folder().join(&part.name), &part.bytes).unwrap();
     }

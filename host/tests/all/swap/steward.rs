@@ -222,6 +222,63 @@ fn nobody_agrees_to_what_is_outdated() {
     watched.world.stop();
 }
 
+/// Who asks for the version before is told which one it is, and what becomes of the rows; if that changes
+/// while he looks at it, he is asked again.
+#[test]
+fn who_goes_back_is_told_where_to() {
+    let mut watched = Watched::start(Policy {
+        probation: 1,
+        ..endless()
+    });
+    watched.world.send(100, 0, "");
+    watched.world.drain();
+    let first = watched.steward().code();
+    let asked = watched.trade("add=1 version=2.0.0");
+    let would_go_back = |back: &Asked| {
+        let event = told(back, "would_go_back");
+        let Event::WouldGoBack(former) = event else {
+            panic!("{event:?}");
+        };
+        former
+    };
+    let back = watched.offer(What::Before, Consent::Asked);
+    let former = would_go_back(&back);
+    assert_eq!(
+        (
+            &*former.new.version,
+            &former.new.digest,
+            &*former.old.version
+        ),
+        ("1.0.0", &first.plugin, "2.0.0")
+    );
+    let [began, ended] = former.ran_ms;
+    assert!(
+        former.is_undone && began.is_none() && ended.is_some(),
+        "{former:?}"
+    );
+    watched.world.send(100, 1, "");
+    told(&asked, "kept");
+    back.agree();
+    let event = back.next(PATIENCE).unwrap().unwrap();
+    let Event::Refused { code, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(code, "outdated");
+
+    let back = watched.offer(What::Before, Consent::Asked);
+    assert!(!would_go_back(&back).is_undone);
+    drop(back);
+    assert_eq!(watched.steward().status()["current"]["version"], "2.0.0");
+    let back = watched.offer(What::Before, Consent::Asked);
+    would_go_back(&back);
+    back.agree();
+    told(&back, "traded");
+    assert_eq!(watched.steward().code(), first);
+    watched.world.send(100, 0, "");
+    watched.world.drain();
+    watched.world.stop();
+}
+
 /// What does not get in, however late that is found, ends nothing.
 #[test]
 fn a_refused_offer_ends_no_probation() {
