@@ -328,12 +328,12 @@ class Plugin {
   }
 }
 
-/** What an exception says, and where in the author's file it was thrown. */
+/** What an exception says, and where in the author's files it was thrown. */
 function told(error) {
   if (!(error instanceof Error)) return String(error);
-  const frames = (error.stack ?? '').split('\n').filter((line) => /:\d+/.test(line));
-  const frame = frames.find((line) => !line.includes('sluice.js')) ?? '';
-  return `${error.name}: ${error.message}${frame && ` (${frame.trim().replace(/^at /, '')})`}`;
+  const places = Array.from((error.stack ?? '').matchAll(/\(\/(?:build\/)?(.+:\d+):\d+\)/g), ([, place]) => place);
+  const place = places.find((each) => !each.includes('sluice.js'));
+  return `${error.name}: ${error.message}${place ? ` (${place})` : ''}`;
 }
 
 /** Text of UTF-8 bytes, as keys, values and headers are. */

@@ -25,13 +25,13 @@ export const transform = plugin((config) => {
       if (message.do === 'filter') return filtered('unwanted');
       if (message.do === 'reject') return rejected('odd', `${number} is odd`);
       if (message.do === 'delete') return { gone: { row: origin.id() } };
+      const times = (factor) => (number === null ? null : factor * Number(number));
       const trace = origin.headers.find(([name]) => name === 'trace');
       const values = {
-        tiny: number && Number(number), small: number && 100 * Number(number),
-        whole: number && 100_000 * Number(number), big: number && 10_000_000_000n * number,
+        tiny: times(1), small: times(100), whole: times(100_000), big: number === null ? null : 10_000_000_000n * number,
         single: words?.weight == null ? 0.1 : 2 * words.weight, twice: 2 * message.real,
         flag: !message.flag, time: message.when + 1, day: message.day + 1, raw: origin.value,
-        note: trace ? textOf(trace[1]) : words?.plain ?? null,
+        note: trace?.[1] ? textOf(trace[1]) : words?.plain ?? null,
       };
       const rows = message.do === 'twice' ? [0, 1] : [0];
       return { things: rows.map((row) => ({ ...values, row: origin.id(row) })) };

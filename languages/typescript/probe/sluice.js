@@ -1,0 +1,1 @@
+../../javascript/sluice.js
