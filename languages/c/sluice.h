@@ -57,15 +57,19 @@ typedef struct {
 // A value, a number big-endian; null has a size of -1.
 typedef struct { const uint8_t *at; int32_t size; } sluice_cell;
 static const sluice_cell sluice_null = { NULL, -1 }, sluice_unset = { NULL, -2 };
-// A cell for each message; of a lookup its columns in one.
-typedef struct { sluice_packed packed; const uint8_t *at; uint32_t next, columns; } sluice_cells;
-
 // ---- What the author writes ---------------------------------------------------------------------
 // Says what the plugin is. `config` is the pipeline's [plugin.config] as JSON, and gone afterwards.
 // Answers with the reason for refusing it, or NULL.
 const char *sluice_init(sluice_string config, sluice_description *plugin);
 // Gives each message of the batch rows, or rejects it, or filters it.
 void sluice_transform(const sluice_batch *batch);
+
+// Refuses any configuration: a mistyped [plugin.config] should not be ignored in silence.
+static inline const char *sluice_no_config(sluice_string config) {
+  for (uint32_t i = 0; i < config.size; i++)
+    if (!strchr("{} \t\r\n", config.at[i])) return "this plugin takes no configuration";
+  return NULL;
+}
 
 // ---- The log, and memory ------------------------------------------------------------------------
 enum sluice_level { sluice_trace, sluice_debug, sluice_info, sluice_warn, sluice_error };
@@ -105,46 +109,39 @@ static inline sluice_string sluice_print(const char *format, ...) {
 // ---- Reading ------------------------------------------------------------------------------------
 static sluice_description sluice_plugin;
 
-// The cells of a packed: `sluice_read(batch->fields.at[NAME])`, `sluice_read(batch->keys)` ..
-static inline sluice_cells sluice_read(sluice_packed packed) {
-  return (sluice_cells){ packed, packed.bytes.at, 0, 1 };
+// A cell for each message, of `batch->fields.at[NAME]`, `batch->keys` and so on.
+static inline const sluice_cell *sluice_read(sluice_packed packed) {
+  uint32_t count = packed.lengths.size;
+  if (!count) sluice_panic("cells are read that were not asked for");
+  sluice_cell *cells = sluice_alloc(count * sizeof *cells);
+  for (uint32_t i = 0; i < count; i++) {
+    cells[i] = (sluice_cell){ packed.bytes.at, packed.lengths.at[i] };
+    if (cells[i].size > 0) packed.bytes.at += cells[i].size;
+  }
+  return cells;
 }
-// What a lookup knows of keys, one for each message: all are looked up at once.
-static inline sluice_cells sluice_find(uint32_t lookup, sluice_packed keys) {
+// What a lookup knows of keys, one for each message: all are looked up at once. Of each it is all the
+// columns in one cell, for `sluice_put_found` and `sluice_nth`; null if the key is unknown.
+static inline const sluice_cell *sluice_find(uint32_t lookup, sluice_packed keys) {
   sluice_packed found;
   sluice_find_packed(lookup, keys.bytes.at, keys.bytes.size, keys.lengths.at, keys.lengths.size, &found);
-  return (sluice_cells){ found, found.bytes.at, 0, sluice_plugin.lookups.at[lookup].columns.size };
+  return sluice_read(found);
 }
-// The same for keys that are no field's, one for each message.
-static inline sluice_cells sluice_find_all(uint32_t lookup, const sluice_cell *keys, uint32_t count) {
+// Keys to look up that are no field's.
+static inline sluice_packed sluice_pack(const sluice_cell *keys, uint32_t count) {
   uint32_t size = 0;
   for (uint32_t i = 0; i < count; i++) size += keys[i].size > 0 ? keys[i].size : 0;
   uint8_t *bytes = sluice_alloc(size), *at = bytes;
-  int32_t *lengths = sluice_alloc(4 * count);
+  int32_t *lengths = sluice_alloc(count * sizeof *lengths);
   for (uint32_t i = 0; i < count; i++) {
     lengths[i] = keys[i].size;
     if (keys[i].size > 0) memcpy(at, keys[i].at, keys[i].size), at += keys[i].size;
   }
-  return sluice_find(lookup, (sluice_packed){ { bytes, size }, { lengths, count } });
-}
-// The cell of a message; of a lookup all its columns in one, for `sluice_put_all`. The order of
-// messages is the fastest.
-static inline sluice_cell sluice_at(sluice_cells *cells, uint32_t message) {
-  if (message >= cells->packed.lengths.size) sluice_panic("cells are read that were not asked for");
-  if (message < cells->next) cells->next = 0, cells->at = cells->packed.bytes.at;
-  for (;;) {
-    sluice_cell cell = { cells->at, cells->packed.lengths.at[cells->next] };
-    if (cell.size > 0) cells->at += cell.size;
-    if (cells->next++ == message) return cell;
-  }
+  return (sluice_packed){ { bytes, size }, { lengths, count } };
 }
 static inline bool sluice_is_null(sluice_cell cell) { return cell.size < 0; }
-// Refuses any configuration: a mistyped [plugin.config] should not be ignored in silence.
-static inline const char *sluice_no_config(sluice_string config) {
-  for (uint32_t i = 0; i < config.size; i++)
-    if (!strchr("{} \t\r\n", config.at[i])) return "this plugin takes no configuration";
-  return NULL;
-}
+// A text or other bytes as a cell.
+static inline sluice_cell sluice_bytes(const void *at, uint32_t size) { return (sluice_cell){ at, size }; }
 // The first of the cells at an address, which moves on to the next.
 static inline sluice_cell sluice_next(const uint8_t **at) {
   sluice_cell cell = { *at + 4, (int32_t)((*at)[0] << 24 | (*at)[1] << 16 | (*at)[2] << 8 | (*at)[3]) };
@@ -185,54 +182,50 @@ static inline void *sluice_grow(sluice_buffer *buffer, uint32_t count, uint32_t 
   buffer->size += count;
   return (uint8_t *)buffer->at + needed - count * width;
 }
+// The place of `size` more bytes of the last row.
+static inline uint8_t *sluice_extend(sluice_rows *row, uint32_t size) {
+  ((uint32_t *)row->lengths.at)[row->lengths.size - 1] += size;
+  return sluice_grow(&row->cells, size, 1);
+}
 // Begins a row of a message. Its cells follow in the order of the target's columns, all of them.
 static inline sluice_rows *sluice_row(uint32_t target, uint32_t message) {
   if (target >= sluice_plugin.targets.size) sluice_panic("a row is of no declared target");
-  sluice_rows *rows = &sluice_targets[target];
-  *(uint32_t *)sluice_grow(&rows->sources, 1, 4) = message;
-  *(uint32_t *)sluice_grow(&rows->lengths, 1, 4) = 2;
-  memset(sluice_grow(&rows->cells, 2, 1), 0, 2);
-  return rows;
-}
-// The place of more cells of the last row.
-static inline uint8_t *sluice_extend(sluice_rows *row, uint32_t count, uint32_t size) {
-  uint32_t *length = (uint32_t *)row->lengths.at + row->lengths.size - 1;
-  uint8_t *at = sluice_grow(&row->cells, size, 1), *counted = at - *length;
-  count += counted[0] << 8 | counted[1];
-  counted[0] = count >> 8, counted[1] = count;
-  *length += size;
-  return at;
+  sluice_rows *row = &sluice_targets[target];
+  *(uint32_t *)sluice_grow(&row->sources, 1, 4) = message;
+  *(uint32_t *)sluice_grow(&row->lengths, 1, 4) = 0;
+  uint32_t columns = sluice_plugin.targets.at[target].columns.size;
+  memcpy(sluice_extend(row, 2), (uint8_t[]){ columns >> 8, columns }, 2);
+  return row;
 }
 // Writes a cell as it is, or `sluice_null`, or `sluice_unset`: the column stays as it is.
 static inline void sluice_put(sluice_rows *row, sluice_cell cell) {
   uint32_t size = cell.size > 0 ? cell.size : 0, length = __builtin_bswap32(cell.size);
-  uint8_t *at = sluice_extend(row, 1, 4 + size);
+  uint8_t *at = sluice_extend(row, 4 + size);
   memcpy(at, &length, 4);
   memcpy(at + 4, cell.at, size);
 }
-static inline void sluice_put_string(sluice_rows *row, sluice_string text) {
-  sluice_put(row, (sluice_cell){ (const uint8_t *)text.at, text.size });
+// Writes all the columns that a lookup has found; nulls where the key is unknown.
+static inline void sluice_put_found(sluice_rows *row, uint32_t lookup, sluice_cell found) {
+  if (!sluice_is_null(found)) memcpy(sluice_extend(row, found.size), found.at, found.size);
+  else for (uint32_t i = 0; i < sluice_plugin.lookups.at[lookup].columns.size; i++) sluice_put(row, found);
 }
-// Writes what a lookup has found for a message: all its columns, null where the key is unknown.
-static inline void sluice_put_all(sluice_rows *row, sluice_cells *found, uint32_t message) {
-  sluice_cell cells = sluice_at(found, message);
-  uint32_t size = cells.size < 0 ? 4 * found->columns : (uint32_t)cells.size;
-  uint8_t *at = sluice_extend(row, found->columns, size);
-  cells.size < 0 ? memset(at, 0xff, size) : memcpy(at, cells.at, size);
+// Copies a number from big-endian to little-endian, or back.
+static inline void sluice_turn(void *to, const void *from, uint32_t size) {
+  for (uint32_t i = 0; i < size; i++) ((uint8_t *)to)[i] = ((const uint8_t *)from)[size - 1 - i];
 }
 // sluice_to_int(cell), sluice_put_int(row, 1) and so on. A `timestamp` is a bigint, the milliseconds
 // since 1970; a `date` is an int, the days since 1970 with the topmost bit turned over.
 #define SLUICE_NUMBER(name, type) \
   static inline type sluice_to_##name(sluice_cell cell) { \
-    union { uint8_t bytes[sizeof(type)]; type number; } as; \
-    if (cell.size != sizeof as) sluice_panic("a cell is null, or not of the type " #name); \
-    for (uint32_t i = 0; i < sizeof as; i++) as.bytes[i] = cell.at[sizeof as - 1 - i]; \
-    return as.number; \
+    type number; \
+    if (cell.size != sizeof number) sluice_panic("a cell is null, or not of the type " #name); \
+    sluice_turn(&number, cell.at, sizeof number); \
+    return number; \
   } \
   static inline void sluice_put_##name(sluice_rows *row, type number) { \
-    sluice_cell cell = { (uint8_t *)&number, sizeof number }; \
-    type swapped = sluice_to_##name(cell); \
-    sluice_put(row, (sluice_cell){ (uint8_t *)&swapped, sizeof number }); \
+    uint8_t bytes[sizeof number]; \
+    sluice_turn(bytes, &number, sizeof number); \
+    sluice_put(row, sluice_bytes(bytes, sizeof bytes)); \
   }
 SLUICE_NUMBER(boolean, bool)
 SLUICE_NUMBER(tinyint, int8_t)

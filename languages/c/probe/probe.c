@@ -57,23 +57,22 @@ static bool is(sluice_cell cell, const char *word) {
 }
 
 void sluice_transform(const sluice_batch *batch) {
-  sluice_cells cells[DAY + 1];
+  const sluice_cell *cells[DAY + 1];
   for (int field = 0; field <= DAY; field++) cells[field] = sluice_read(batch->fields.at[field]);
-  sluice_cells values = sluice_read(batch->values), keys = sluice_read(batch->keys);
-  sluice_cells headers = sluice_read(batch->headers);
+  const sluice_cell *values = sluice_read(batch->values), *keys = sluice_read(batch->keys);
+  const sluice_cell *headers = sluice_read(batch->headers);
   sluice_cell *words = sluice_alloc(batch->count * sizeof *words);
   for (uint32_t message = 0; message < batch->count; message++) {
-    sluice_cell id = sluice_at(&cells[ID], message);
+    sluice_cell id = cells[ID][message];
     sluice_string word = sluice_print("<%.*s>", (int)id.size, id.at);
-    words[message] = (sluice_cell){ (const uint8_t *)word.at, word.size };
+    words[message] = sluice_bytes(word.at, word.size);
   }
-  sluice_cells found = sluice_find_all(WORDS, words, batch->count);
+  const sluice_cell *found = sluice_find(WORDS, sluice_pack(words, batch->count));
   for (uint32_t message = 0; message < batch->count; message++) {
-    sluice_at(&cells[ID], 0);
-    sluice_cell id = sluice_at(&cells[ID], message), todo = sluice_at(&cells[DO], message);
-    sluice_cell match = sluice_at(&found, message), number = sluice_at(&cells[NUMBER], message);
+    sluice_cell id = cells[ID][message], todo = cells[DO][message];
+    sluice_cell match = found[message], number = cells[NUMBER][message];
     if (is(todo, "panic")) assert(!"asked to panic");
-    sluice_cell key = sluice_at(&keys, message);
+    sluice_cell key = keys[message];
     long long ms = batch->timestamps.at[message];
     if (!sluice_is_null(key)) sluice_log(sluice_info, "a key of %d bytes at %lld", (int)key.size, ms);
     if (is(todo, "filter")) {
@@ -85,7 +84,7 @@ void sluice_transform(const sluice_batch *batch) {
       sluice_id(batch, message, row_of, uuid);
       sluice_rows *row = sluice_row(is(todo, "delete") ? GONE : THINGS, message);
       sluice_put(row, id);
-      sluice_put(row, (sluice_cell){ uuid, 16 });
+      sluice_put(row, sluice_bytes(uuid, sizeof uuid));
       if (is(todo, "delete")) continue;
       if (sluice_is_null(number)) {
         for (int column = 0; column < 4; column++) sluice_put(row, sluice_null);
@@ -98,12 +97,12 @@ void sluice_transform(const sluice_batch *batch) {
       }
       sluice_cell weight = sluice_nth(match, 1), note = sluice_nth(match, 0);
       sluice_put_float(row, sluice_is_null(weight) ? 0.1f : 2 * sluice_to_float(weight));
-      sluice_put_double(row, 2 * sluice_to_double(sluice_at(&cells[REAL], message)));
-      sluice_put_boolean(row, !sluice_to_boolean(sluice_at(&cells[FLAG], message)));
-      sluice_put_bigint(row, sluice_to_bigint(sluice_at(&cells[WHEN], message)) + 1);
-      sluice_put_int(row, sluice_to_int(sluice_at(&cells[DAY], message)) + 1);
-      sluice_put(row, sluice_at(&values, message));
-      sluice_cell trace = sluice_header(sluice_at(&headers, message), "trace");
+      sluice_put_double(row, 2 * sluice_to_double(cells[REAL][message]));
+      sluice_put_boolean(row, !sluice_to_boolean(cells[FLAG][message]));
+      sluice_put_bigint(row, sluice_to_bigint(cells[WHEN][message]) + 1);
+      sluice_put_int(row, sluice_to_int(cells[DAY][message]) + 1);
+      sluice_put(row, values[message]);
+      sluice_cell trace = sluice_header(headers[message], "trace");
       sluice_put(row, sluice_is_null(trace) ? note : trace);
     }
     if (is(todo, "reject")) sluice_reject(message, ODD, "%d is odd", (int)sluice_to_bigint(number));

@@ -40,18 +40,18 @@ const char *sluice_init(sluice_string config, sluice_description *plugin) {
 }
 
 void sluice_transform(const sluice_batch *batch) {
-  sluice_cells sensors = sluice_read(batch->fields.at[SENSOR]);
-  sluice_cells times = sluice_read(batch->fields.at[TIME]);
-  sluice_cells readings = sluice_read(batch->fields.at[CELSIUS]);
+  const sluice_cell *sensors = sluice_read(batch->fields.at[SENSOR]);
+  const sluice_cell *times = sluice_read(batch->fields.at[TIME]);
+  const sluice_cell *readings = sluice_read(batch->fields.at[CELSIUS]);
   for (uint32_t message = 0; message < batch->count; message++) {
-    double celsius = sluice_to_double(sluice_at(&readings, message));
+    double celsius = sluice_to_double(readings[message]);
     if (celsius < ABSOLUTE_ZERO) {
       sluice_reject(message, IMPOSSIBLE, "colder than absolute zero");
       continue;
     }
     sluice_rows *row = sluice_row(READINGS, message);
-    sluice_put(row, sluice_at(&sensors, message));
-    sluice_put(row, sluice_at(&times, message));
+    sluice_put(row, sensors[message]);
+    sluice_put(row, times[message]);
     sluice_put_double(row, celsius);
     sluice_put_double(row, celsius * 1.8 + 32);
   }

@@ -48,16 +48,16 @@ const char *sluice_init(sluice_string config, sluice_description *plugin) {
 }
 
 void sluice_transform(const sluice_batch *batch) {
-  sluice_cells names = sluice_read(batch->fields.at[NAME]);
-  sluice_cells times = sluice_read(batch->fields.at[TIMESTAMP]);
-  sluice_cells songs = sluice_read(batch->fields.at[SONG]);
-  sluice_cells found = sluice_find(SONGS, batch->fields.at[SONG]);
+  const sluice_cell *names = sluice_read(batch->fields.at[NAME]);
+  const sluice_cell *times = sluice_read(batch->fields.at[TIMESTAMP]);
+  const sluice_cell *songs = sluice_read(batch->fields.at[SONG]);
+  const sluice_cell *found = sluice_find(SONGS, batch->fields.at[SONG]);
   for (uint32_t message = 0; message < batch->count; message++) {
     // A play of an unknown song is a play all the same: its features are null.
     sluice_rows *row = sluice_row(RECORDS, message);
-    sluice_put(row, sluice_at(&names, message));
-    sluice_put(row, sluice_at(&times, message));
-    sluice_put(row, sluice_at(&songs, message));
-    sluice_put_all(row, &found, message);
+    sluice_put(row, names[message]);
+    sluice_put(row, times[message]);
+    sluice_put(row, songs[message]);
+    sluice_put_found(row, SONGS, found[message]);
   }
 }
