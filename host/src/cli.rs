@@ -102,12 +102,18 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     // Where the output itself tells how the work goes, the log is for what is wrong. Why Cassandra does
     // not answer is told once, by the worker; its driver would tell at every attempt.
     let filter = match (&cli.verb, &cli.run) {
-        (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,scylla=off,host=info",
+        (Some(Verb::Run(_)), _) | (None, Some(_)) => "warn,scylla=off,host=info,plugin=info",
         (Some(Verb::Replay(_)), _) => "warn,scylla=off,host::cli=info",
-        (Some(Verb::Demo(_)), _) => "warn,scylla=off,host::telemetry=info",
+        (Some(Verb::Demo(_)), _) => "warn,scylla=off,host::telemetry=info,plugin=info",
+        (Some(Verb::Test(_)), _) => "warn,scylla=off,plugin=info",
         (Some(_) | None, _) => "warn,scylla=off",
     };
-    telemetry::init(&crate::config::log_filter(filter))
+    // A plugin's author reads what the plugin says, through a pipe as well.
+    let is_read = matches!(
+        cli.verb,
+        Some(Verb::Build(_) | Verb::Inspect(_) | Verb::Bench(_) | Verb::Test(_))
+    );
+    telemetry::init(&crate::config::log_filter(filter), is_read)
         .context("SLUICE_LOG cannot be read as a filter")?;
     match (cli.verb, cli.run) {
         (Some(Verb::Run(args)), _) | (None, Some(args)) => run::run(args),

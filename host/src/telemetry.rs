@@ -23,17 +23,18 @@ pub use batch::Run;
 pub use board::{About, Board};
 pub use progress::{Format, Progress, Totals};
 
-/// Starts the log on standard error: text on a terminal, JSON otherwise. `filter` names levels, for
-/// all and for modules: `info`, or `warn,host=info,host::sink=debug`.
+/// Starts the log on standard error: text on a terminal or where it `is_read` by people anyway, JSON
+/// otherwise. `filter` names levels, for all and for modules: `info`, or `warn,host=info,host::sink=debug`.
 ///
 /// # Errors
 /// If the filter cannot be read.
-pub fn init(filter: &str) -> Result<(), ParseError> {
+pub fn init(filter: &str, is_read: bool) -> Result<(), ParseError> {
     let filter: Targets = filter.parse()?;
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
-    if std::io::stderr().is_terminal() {
-        let log = log.with_target(false);
+    let is_terminal = std::io::stderr().is_terminal();
+    if is_terminal || is_read {
+        let log = log.with_target(false).with_ansi(is_terminal);
         let log = log.map_event_format(|format| Limited::new(format, false));
         registry.with(log.with_filter(filter)).init();
     } else {

@@ -130,6 +130,39 @@ fn a_failure_is_told_with_the_message_that_it_is_due_to() {
     );
 }
 
+/// What a plugin says reaches its author, and once, however often the samples are tried.
+#[test]
+fn what_a_plugin_says_is_shown() {
+    const SAYS: &str = "(call $write (i32.const 2) (i32.const 0) (i32.const 14)) (local.set $names";
+    let import =
+        "(module (import \"sluice:plugin/log@0.1.0\" \"write\" (func $write (param i32 i32 i32)))";
+    let module = NAMES
+        .replacen("(module", import, 1)
+        .replacen("(local.set $names", SAYS, 1);
+    let config = CONFIG.replace("plugin.wasm", "names.wat");
+    let config = config.replace("dull = \"filter\"", "");
+    let folder = folder(&[
+        ("names.wat", &module),
+        ("pipeline.toml", &config),
+        (
+            "schema.cql",
+            "CREATE TABLE k.names (name text PRIMARY KEY);",
+        ),
+        ("samples.jsonl", "{\"name\": \"Ada\"}\n{\"name\": \"Bob\"}"),
+    ]);
+    let (code, said) = told(folder.path(), &["--update"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches(" INFO names1.0.0name ").count(), 1, "{said}");
+    let mut host = host();
+    host.current_dir(folder.path())
+        .args(["--plugin", "names.wat", "--config", "pipeline.toml"])
+        .args(["--source", "samples.jsonl", "--sink", "sqlite:out"])
+        .args(["--admin", "off"])
+        .stdin(Stdio::null());
+    let said = String::from_utf8(host.output().unwrap().stderr).unwrap();
+    assert!(said.contains("\"message\":\"names1.0.0name\""), "{said}");
+}
+
 /// A runtime that starts with random numbers does not concern its plugin's author.
 #[test]
 fn only_a_call_for_chance_is_told() {
