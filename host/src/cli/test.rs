@@ -1,5 +1,7 @@
 //! `host test`: a pipeline's samples through its plugin, held to its golden rows.
 
+mod stale;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,6 +53,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     };
     let (samples, golden) = (folder.join(SAMPLES), folder.join(GOLDEN));
+    if let (Some(source), Some(plugin)) = (stale::newer_source(&found), found.plugin_path()) {
+        let (source, plugin) = (source.display(), plugin.display());
+        super::show(&format!(
+            "{source} is newer than {plugin}, which is tried as it is: `host build` makes it anew\n"
+        ))?;
+    }
     let made = trial(&found, &samples)?;
     if args.update {
         std::fs::write(&golden, &made).with_context(|| golden.display().to_string())?;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::{Duration, SystemTime};
 
 use crate::support::host;
 
@@ -277,6 +278,46 @@ fn any_commands_build_a_plugin() {
             let said = succeeds(folder.path(), verb);
             assert!(said.contains(words), "{said}");
         }
+    }
+}
+
+/// A plugin that is older than its sources is not the one that its author means.
+#[test]
+fn a_test_of_the_plugin_before_says_so() {
+    let folder = sources(
+        "[build]\ncommands = [\"cp names.wat made/names.wat\"]\noutput = \"made/names.wat\"\n",
+    );
+    succeeds(folder.path(), "build");
+    succeeds(folder.path(), "test --update");
+    fs::write(folder.path().join(".gitignore"), "/tools\n").unwrap();
+    for (written, is_source) in [
+        ("names.wat", true),
+        ("src/deep/names.wat", true),
+        ("golden.txt", false),
+        ("samples.jsonl", false),
+        ("schema.cql", false),
+        ("pipeline.toml", false),
+        ("made/names.wat", false),
+        ("tools/new.js", false),
+        (".cache/new.js", false),
+    ] {
+        let path = folder.path().join(written);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = fs::read(&path).unwrap_or_default();
+        fs::write(&path, text).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(60);
+        fs::File::open(&path).unwrap().set_modified(later).unwrap();
+        let said = succeeds(folder.path(), "test");
+        let told = format!(
+            "./{written} is newer than ./names.wasm, which is tried as it is: `host build`"
+        );
+        assert_eq!(said.contains(&told), is_source, "{written}: {said}");
+        assert_eq!(said.contains("is newer"), is_source, "{written}: {said}");
+        let earlier = SystemTime::now() - Duration::from_secs(3_600);
+        fs::File::open(&path)
+            .unwrap()
+            .set_modified(earlier)
+            .unwrap();
     }
 }
 
