@@ -98,7 +98,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     drop(starting);
     let wait = args.grace.saturating_add(LEAVE_MAX);
     let _draining = Watch::begin(&stop, wait, exit::TEMPORARY, UNFINISHED);
-    let control = Arc::new(Control::new(stop, assembled.ends));
+    let control = Control::new(stop, assembled.ends).with_pause(assembled.pause);
+    let control = Arc::new(control);
     let watched = assembled.watched.as_ref();
     let steward = open(assembled.means, assembled.group, watched, &control)?;
     if let Some(steward) = &steward {

@@ -1,21 +1,16 @@
 //! What all workers of a pipeline must agree on: when to stop, and when to pause.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
-
-use super::Order;
+use super::{Order, Pause};
 
 /// What all workers heed.
 pub struct Control {
     stop: Arc<AtomicBool>,
     grace_over: AtomicBool,
-    is_paused: AtomicBool,
-    /// By whom, and since when, for people.
-    paused: Mutex<Option<String>>,
-    resumes: AtomicU64,
+    pause: Arc<Pause>,
     orders: Mutex<BTreeMap<usize, VecDeque<Order>>>,
     has_orders: AtomicBool,
     expects_orders: AtomicBool,
@@ -29,15 +24,19 @@ impl Control {
         Self {
             stop,
             grace_over: AtomicBool::new(false),
-            is_paused: AtomicBool::new(false),
-            paused: Mutex::default(),
-            resumes: AtomicU64::new(0),
+            pause: Arc::default(),
             orders: Mutex::default(),
             has_orders: AtomicBool::new(false),
             expects_orders: AtomicBool::new(false),
             generation: AtomicU32::new(0),
             ends,
         }
+    }
+
+    /// With a pause that others heed, too.
+    #[must_use]
+    pub fn with_pause(self, pause: Arc<Pause>) -> Self {
+        Self { pause, ..self }
     }
 
     /// Asks every worker to drain and end.
@@ -63,40 +62,27 @@ impl Control {
     /// Lets no worker take another batch until [`Control::resume`]; what is in flight is finished.
     /// Who asks a second time changes nothing. Gives by whom it is paused, and since when.
     pub fn pause(&self, by: &str) -> String {
-        let mut paused = self.paused_by();
-        let since = || format!("paused by {by} since {:.0}", Timestamp::now());
-        let told = paused.get_or_insert_with(since).clone();
-        self.is_paused.store(true, Ordering::Relaxed);
-        told
+        self.pause.begin(by)
     }
 
     /// Ends a pause, and the hold of every breaker that is open.
     pub fn resume(&self) {
-        *self.paused_by() = None;
-        self.is_paused.store(false, Ordering::Relaxed);
-        self.resumes.fetch_add(1, Ordering::Relaxed);
+        self.pause.end();
     }
 
     /// Whether workers take no batch.
     pub fn is_paused(&self) -> bool {
-        self.is_paused.load(Ordering::Relaxed)
+        self.pause.is_on()
     }
 
     /// By whom it is paused, and since when, for people.
     pub fn paused(&self) -> Option<String> {
-        if !self.is_paused() {
-            return None;
-        }
-        self.paused_by().clone()
+        self.pause.told()
     }
 
     /// How often somebody let the work go on.
     pub fn resumes(&self) -> u64 {
-        self.resumes.load(Ordering::Relaxed)
-    }
-
-    fn paused_by(&self) -> MutexGuard<'_, Option<String>> {
-        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pause.ends()
     }
 
     /// Tells a worker what to do at its next batch's boundary, after what it was told before.

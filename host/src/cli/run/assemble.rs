@@ -28,7 +28,7 @@ use crate::source::{Limits, kafka};
 use crate::swap::{Means, files};
 use crate::telemetry::{Board, Run};
 use crate::version::Version;
-use crate::worker::{self, Ends};
+use crate::worker::{self, Ends, Pause};
 
 pub(in crate::cli) use sink::LettersOpener;
 pub(in crate::cli) use stream::SourceOpener;
@@ -93,6 +93,8 @@ pub struct Assembled {
     pub group: Option<group::Config>,
     /// What `--once` works up to.
     pub ends: Ends,
+    /// What its tails pause by; workers that heed the same one pause with them.
+    pub pause: Arc<Pause>,
     /// What is known of it, by its reports.
     pub board: Arc<Board>,
     /// Where that is told, until this is dropped.
@@ -115,7 +117,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
     let (mut generation, read) = (0, kafka.clone());
-    let requests = Arc::default();
+    let (requests, pause) = (Arc::default(), Arc::default());
     let board = watch::board(run, &loaded.version, (&args.sink, &requests), stop);
     let watched = watch::open(&found.file.admin, &board)?;
 
@@ -128,9 +130,9 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
             let reached = stream::reach(&kafka, args, (stop, &board))?;
             let mut tails = None;
             if let Some(archive) = archive.clone().filter(|_| !args.is_embedded) {
-                let watch = (stop, &board);
+                let (watch, with) = ((stop, &board), (&requests, &pause));
                 (loaded, generation) = versions::go_on(loaded, &found, &kafka, &*archive, watch)?;
-                tails = Some(tails::tails(args, &found, archive, &requests, watch)?);
+                tails = Some(tails::tails(args, &found, archive, with, watch)?);
             }
             kafka.code = loaded.version.code();
             let rows = sink::rows(args, &found, &kafka)?;
@@ -141,13 +143,12 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let is_finite = args.once || args.source != SourceKind::Kafka;
     let letters = sink::letters(args, &found, &topic)?;
     let sink = sink::opener(&args.sink, &found, letters, &requests)?;
-    let workers = workers(args, partitions);
+    let (workers, recent) = (workers(args, partitions), Arc::<Recent>::default());
     let versions::Loaded { version, parts } = loaded;
     if let Some(archive) = archive.clone() {
         versions::keep(archive, parts.clone()).context("a thread for sluice.plugins")?;
     }
     board.expect(workers);
-    let recent = Arc::<Recent>::default();
     let worker = worker::Config {
         notes: notes(args, &found, version.plugin.digest()),
         recent: (!is_finite).then(|| recent.clone()),
@@ -173,6 +174,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
         files,
         group,
         ends,
+        pause,
         board,
         watched,
         began,

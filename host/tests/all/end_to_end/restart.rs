@@ -1,6 +1,8 @@
 //! Which version a restart runs, after a swap and without one.
 
 use std::fs;
+use std::net::TcpStream;
+use std::process::Stdio;
 
 use host::archive::cassandra::Cassandra;
 use host::archive::{Archive, End, Outcome, Part, Trade};
@@ -8,7 +10,11 @@ use host::code::Code;
 use host::sink::cassandra::Config;
 use serde_json::json;
 
-use super::world::{TIME_MS, World, play};
+use super::child::Child;
+use super::readiness::free_address;
+use super::world::{self, TIME_MS, World, play};
+use crate::admin::pause::ask_host;
+use crate::admin::{Scrape, get};
 use crate::support::{cassandra, wait_until};
 
 /// The carried plugin with a section that no one reads: another digest, the same rows.
@@ -43,6 +49,35 @@ impl World {
         let known = rows.into_iter().filter(|(_, dance)| dance.is_some());
         let newest = known.rev().take(newest.len() / 2).map(|(_, dance)| dance);
         (said, newest.collect())
+    }
+
+    /// Has a plugin work on 80 plays, and a trade of its songs cut off in the middle: half of the partitions
+    /// are the new version's.
+    fn cut_off(&self, plugin: &Part) {
+        self.run_plugin(plugin, 0..80);
+        let replaced = self.code(plugin);
+        self.correct_songs("0.75");
+        let songs = fs::read(self.folder().join("songs.csv")).unwrap();
+        let (name, code) = ("songs.csv".to_owned(), self.code(plugin));
+        let songs = Part { name, bytes: songs };
+        let archive = self.archive();
+        archive.keep(&songs).unwrap();
+        let trade = Trade {
+            code: code.clone(),
+            replaced: replaced.clone(),
+            ..Trade::default()
+        };
+        assert_eq!(archive.take(1, &trade).unwrap(), 1);
+        for (partitions, generation, code) in [(0..4, 1, &code), (4..8, 0, &replaced)] {
+            let metadata = json!({
+                "format": 1,
+                "generation": generation,
+                "plugin": code.plugin,
+                "lookups": code.lookups,
+            });
+            self.commit(partitions, 10, &metadata.to_string());
+        }
+        self.correct_songs("0.25");
     }
 
     fn code(&self, plugin: &Part) -> Code {
@@ -127,31 +162,8 @@ fn a_restart_goes_on_with_what_a_swap_has_put_in_place() {
 fn what_a_trade_was_cut_off_from_is_ended_by_the_version_that_began_it() {
     let world = World::new("cut_off");
     let plugin = marked("old");
-    world.run_plugin(&plugin, 0..80);
-    let replaced = world.code(&plugin);
-    world.correct_songs("0.75");
-    let songs = fs::read(world.folder().join("songs.csv")).unwrap();
-    let (name, code) = ("songs.csv".to_owned(), world.code(&plugin));
-    let songs = Part { name, bytes: songs };
-    let archive = world.archive();
-    archive.keep(&songs).unwrap();
-    let trade = Trade {
-        code: code.clone(),
-        replaced: replaced.clone(),
-        ..Trade::default()
-    };
-    assert_eq!(archive.take(1, &trade).unwrap(), 1);
-    // Half of the partitions were traded, and 5 messages of each are in the log since.
-    for (partitions, generation, code) in [(0..4, 1, &code), (4..8, 0, &replaced)] {
-        let metadata = json!({
-            "format": 1,
-            "generation": generation,
-            "plugin": code.plugin,
-            "lookups": code.lookups,
-        });
-        world.commit(partitions, 10, &metadata.to_string());
-    }
-    world.correct_songs("0.25");
+    world.cut_off(&plugin);
+    // 5 messages of each partition are in the log since.
     let (said, _) = world.run_plugin(&plugin, 80..120);
     assert!(
         said.contains("another version has ended what it began"),
@@ -184,4 +196,51 @@ fn what_a_trade_was_cut_off_from_is_ended_by_the_version_that_began_it() {
         first.chain(second).chain(third).eq(begun.clone()),
         "{begun:?}"
     );
+}
+
+/// Who pauses a host pauses what another version reads in it, too.
+#[test]
+fn what_another_version_ends_is_paused_with_the_rest() {
+    const PLAYS: usize = 4_000;
+    let world = World::new("paused_tail");
+    let (plugin, address) = (marked("old"), free_address());
+    world.cut_off(&plugin);
+    world.send((80..PLAYS).map(play));
+    let mut host = world.host(&["--plugin", &plugin.name], &cassandra());
+    host.args(["--progress", "json", "--workers", "1", "--admin", &address]);
+    host.env("XDG_RUNTIME_DIR", world.folder().join("run"));
+    // A message a batch, so that the tail is long.
+    host.env("SLUICE_BATCH__MESSAGES_MAX", "1");
+    let mut child = Child::start(host.stdin(Stdio::null()));
+    wait_until("the admin address", || TcpStream::connect(&address).is_ok());
+    let scrape = || Scrape::parse(&get(&address, "/metrics").1);
+    let written = || scrape().sum("sluice_messages_written_total");
+    // Of the own version's partitions there is as much.
+    let half = (PLAYS - 80) as f64 / 2.0;
+    wait_until("the tail and some more", || written() > 0.0);
+    let (code, said) = ask_host(world.folder(), &["pause"]);
+    assert_eq!(code, Some(0), "{said}");
+    let paused = |least: f64| {
+        wait_until("some time to pass", || {
+            let waited = r#"sluice_backpressure_seconds_total{room="pause"}"#;
+            scrape().value(waited).is_some_and(|waited| waited > least)
+        });
+    };
+    paused(0.5);
+    let before = written();
+    assert!(before < half, "the tail may be over: {before}");
+    paused(1.5);
+    assert_eq!(written(), before);
+    let (code, said) = ask_host(world.folder(), &["resume"]);
+    assert_eq!(code, Some(0), "{said}");
+    wait_until("all of it", || world.committed() == PLAYS as i64);
+    assert_eq!(child.stop(), Some(0));
+    assert!(
+        child
+            .said()
+            .contains("another version has ended what it began"),
+        "{}",
+        child.said()
+    );
+    assert_eq!(world.rows().len(), world::expected(0..PLAYS).len());
 }

@@ -12,7 +12,7 @@ use crate::pipeline::{self, Plan};
 use crate::sink::Requests;
 use crate::source::kafka::{self, Tail};
 use crate::telemetry::Board;
-use crate::worker::{self, Control, Ends, Report};
+use crate::worker::{self, Control, Ends, Pause, Report};
 
 /// What a tail is read by: the same as the pipeline's own messages, but for the version.
 struct Reading {
@@ -23,6 +23,7 @@ struct Reading {
     requests: Arc<Requests>,
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
+    pause: Arc<Pause>,
 }
 
 /// Reads tails from now on, whenever one comes.
@@ -30,7 +31,7 @@ pub(super) fn tails(
     args: &Args,
     found: &Arc<Found>,
     archive: Arc<dyn Archive>,
-    requests: &Arc<Requests>,
+    (requests, pause): (&Arc<Requests>, &Arc<Pause>),
     (stop, board): (&Arc<AtomicBool>, &Arc<Board>),
 ) -> Result<kafka::Tails, config::Error> {
     let reading = Arc::new(Reading {
@@ -41,6 +42,7 @@ pub(super) fn tails(
         requests: requests.clone(),
         board: board.clone(),
         stop: stop.clone(),
+        pause: pause.clone(),
     });
     Ok(Arc::new(move |tail| {
         let reading = reading.clone();
@@ -114,7 +116,8 @@ impl Reading {
             sink: sink::opener(&args.sink, found, letters, &self.requests)?,
             grace: args.grace,
         };
-        let control = Arc::new(Control::new(Arc::default(), Ends::default()));
+        let control = Control::new(Arc::default(), Ends::default());
+        let control = Arc::new(control.with_pause(self.pause.clone()));
         pipeline::run(Arc::new(plan), &control, &mut |report| {
             if self.stop.load(Ordering::Relaxed) {
                 control.stop();
