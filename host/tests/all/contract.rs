@@ -331,3 +331,39 @@ fn a_core_module_with_wasi_preview_1_is_wrapped_and_runs() {
         "the plugin refuses its configuration: never"
     );
 }
+
+/// What docs/writing-a-plugin.md says of a core module: it is started first, names may be plain or the
+/// contract's, and whether it wants to know when its answer was read is up to it.
+#[test]
+fn a_core_module_needs_no_more_than_its_page_says() {
+    for (plain, other, says) in [
+        (
+            "(data",
+            "(func (export \"_initialize\") (i32.store8 (i32.const 96) (i32.const 78)))(data",
+            "Never",
+        ),
+        (
+            "\"init\"",
+            "\"sluice:plugin/transform@0.1.0#init\"",
+            "never",
+        ),
+        (
+            "(data",
+            "(func (export \"cabi_post_init\") (param i32))(data",
+            "never",
+        ),
+        (
+            "(data",
+            "(func (export \"cabi_post_init\") (param i32) unreachable)(data",
+            "unreachable",
+        ),
+        ("(memory (export \"memory\") 1)", "(memory 1)", "memory"),
+        ("cabi_realloc", "realloc", "cabi_realloc"),
+        ("\"transform\"", "\"other\"", "transform"),
+    ] {
+        assert_eq!(PREVIEW_1.matches(plain).count(), 1, "{plain}");
+        let module = PREVIEW_1.replace(plain, other);
+        let told = Plugin::load("any.wat", module.as_bytes(), &config()).unwrap_err();
+        assert!(told.to_string().contains(says), "{other}: {told}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The steps of `docs/writing-a-plugin.md`, as a newcomer types them: in a copy of the project, each
+//! The steps of `docs/carrying-a-pipeline.md`, as a newcomer types them: in a copy of the project, each
 //! block of commands in its turn, with the binary as it is now.
 
 use std::collections::BTreeMap;
@@ -31,17 +31,13 @@ struct Block {
     shown: String,
 }
 
-/// The blocks of the chapter on Rust, and how many steps they are.
+/// The blocks of the page, and how many steps they are.
 fn blocks(page: &str) -> (usize, Vec<Block>) {
-    let (_, chapter) = page
-        .split_once("\n## In Rust\n")
-        .expect("the page has the chapter");
-    let chapter = chapter.split("\n### ").next().unwrap_or(chapter);
     let steps = (1..)
-        .take_while(|step| chapter.contains(&format!("\n**{step}. ")))
+        .take_while(|step| page.contains(&format!("\n**{step}. ")))
         .count();
     let mut blocks: Vec<Block> = Vec::new();
-    for fenced in chapter.split("\n```").skip(1).step_by(2) {
+    for fenced in page.split("\n```").skip(1).step_by(2) {
         let (language, text) = fenced.split_once('\n').expect("a block has lines");
         match (language, blocks.last_mut()) {
             ("sh", _) => blocks.push(Block {
@@ -49,7 +45,7 @@ fn blocks(page: &str) -> (usize, Vec<Block>) {
                 shown: String::new(),
             }),
             ("text", Some(block)) => text.clone_into(&mut block.shown),
-            (other, _) => panic!("the chapter has a block of {other:?}"),
+            (other, _) => panic!("the page has a block of {other:?}"),
         }
     }
     (steps, blocks)
@@ -90,7 +86,7 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn a_newcomer_writes_a_pipeline_in_a_few_steps() {
-    let page = fs::read_to_string(format!("{ROOT}/docs/writing-a-plugin.md")).unwrap();
+    let page = fs::read_to_string(format!("{ROOT}/docs/carrying-a-pipeline.md")).unwrap();
     let (steps, blocks) = blocks(&page);
     assert!((1..=STEPS_MAX).contains(&steps), "{steps} steps");
     let scratch = tempfile::tempdir().unwrap();

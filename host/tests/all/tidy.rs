@@ -5,6 +5,7 @@
 
 mod documents;
 mod files;
+mod languages;
 mod layers;
 mod text;
 mod words;
@@ -163,12 +164,20 @@ const RULES: &[Rule] = &[
     Rule {
         name: "a link leads somewhere",
         check: documents::links,
-        bad: &[&[("docs/operating.md", "See [the picture](../README.md#journey).\n")]],
-        good: &[("docs/operating.md", "See [it](../README.md), [that](#here) and [the crate](https://docs.rs).\n"), ("README.md", "")],
+        bad: &[
+            &[("docs/operating.md", "See [the picture](../README.md#journey).\n")],
+            &[("docs/operating.md", "See [it](../../operating.md).\n")],
+            &[("docs/operating.md", "See [it](../README.md#how).\n"), ("README.md", "# How to\n")],
+            &[("docs/operating.md", "See [it](#how).\n")],
+        ],
+        good: &[
+            ("docs/operating.md", "## Here, & now\nSee [it](../README.md), [that](#here--now), [this](../README.md#how-to) and [the crate](https://docs.rs).\n"),
+            ("README.md", "# `How` to\n"),
+        ],
     },
     Rule {
         name: "a language's page shows what a plugin begins with, and the way there",
-        check: documents::languages,
+        check: languages::pages,
         bad: &[
             &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ host new a\n```\n\n```c\nint b;\n```\n")],
             &[("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ pip install zig\n```\n\n```c\nint a;\n```\n")],
@@ -177,6 +186,15 @@ const RULES: &[Rule] = &[
         good: &[
             ("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"),
             ("languages/c/README.md", "A page:\n\n```console\n$ pip install zig==1   # 1. Zig\n```\n\n```c\nint a;\n```\n"),
+        ],
+    },
+    Rule {
+        name: "what a language's page says can be called is called in a plugin",
+        check: languages::calls,
+        bad: &[&[("languages/c/scaffold/build.toml", ""), ("languages/c/sluice.h", "put()\n"), ("languages/c/README.md", "| rows | `a, put(row)` |\n")]],
+        good: &[
+            ("languages/c/scaffold/build.toml", ""), ("languages/c/probe/probe.c", "  put(row)\n"),
+            ("languages/c/README.md", "It (which) is `put(row)`:\n```c\nthen(put)\n```\n## Traps\n- `rand()`\n"),
         ],
     },
     Rule {

@@ -60,6 +60,7 @@ pub fn transform(batch: *const sluice.Batch, out: *sluice.Outcome) !void {
         if (std.mem.eql(u8, todo, "panic")) @panic("asked to panic");
         if (message.key) |key| std.log.info("a key of {d} bytes at {?d}", .{ key.len, message.timestamp() });
         if (std.mem.eql(u8, todo, "filter")) {
+            std.log.info("left out: {d} of partition {d}", .{ message.offset(), message.partition() });
             out.filter(message, "unwanted");
             continue;
         }

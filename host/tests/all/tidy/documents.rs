@@ -11,34 +11,70 @@ pub(super) fn links(tree: &Tree) -> Vec<Finding> {
                 .skip(1)
                 .filter_map(|rest| rest.split(')').next())
             {
-                let file = target.split('#').next().unwrap_or(target);
-                if file.is_empty() || file.contains("://") || leads(tree, path, file) {
+                let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+                if file.contains("://") {
                     continue;
                 }
-                found.push(Finding::new(path, number, format!("there is no `{file}`")));
+                if !file.is_empty() && !leads(tree, path, file) {
+                    found.push(Finding::new(path, number, format!("there is no `{file}`")));
+                }
+                let page = if file.is_empty() {
+                    path
+                } else {
+                    &place(path, file)
+                };
+                let text = tree.get(page).filter(|_| page.ends_with(".md"));
+                if !heading.is_empty() && text.is_some_and(|text| !has_heading(text, heading)) {
+                    found.push(Finding::new(
+                        path,
+                        number,
+                        format!("`{target}` is no heading"),
+                    ));
+                }
             }
         }
     }
     found
 }
 
+/// Whether a document has a heading that a link's last part means: in lower case, with dashes for spaces.
+fn has_heading(text: &str, meant: &str) -> bool {
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .any(|line| {
+            let title = line
+                .trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .replace(' ', "-");
+            let kept = title
+                .chars()
+                .filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter));
+            kept.eq(meant.chars())
+        })
+}
+
 /// Whether a link of the document at `path` leads to a file or a folder.
 fn leads(tree: &Tree, path: &str, link: &str) -> bool {
+    let target = place(path, link);
+    tree.keys().any(|file| {
+        let below = file.strip_prefix(&target);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    })
+}
+
+/// Where a link of the document at `path` leads, from the root.
+fn place(path: &str, link: &str) -> String {
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
     for part in link.trim_end_matches('/').split('/') {
         match part {
             "." => {}
-            ".." if parts.pop().is_none() => return false,
-            ".." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
             name => parts.push(name),
         }
     }
-    let target = parts.join("/");
-    tree.keys().any(|file| {
-        let below = file.strip_prefix(&target);
-        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-    })
+    parts.join("/")
 }
 
 /// Promises are points of a list: `**P1** ...`, and after that `*Held by*` with the names of tests and the
@@ -76,52 +112,6 @@ pub(super) fn promises(tree: &Tree) -> Vec<Finding> {
                 if !rows.contains(&format!("\"{row}\": (")) {
                     complain(format!("P{number}: there is no row {row} in proof/faults"));
                 }
-            }
-        }
-    }
-    found
-}
-
-/// As many commands as lead from a language's page to a plugin that works.
-const STEPS_MAX: usize = 8;
-
-/// The page of a language that a plugin can begin in shows the plugin that `host new` writes, and the few
-/// commands that lead there; `languages/check` types them in.
-pub(super) fn languages(tree: &Tree) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (path, needs) in tree {
-        let Some(folder) = path.strip_suffix("/scaffold/build.toml") else {
-            continue;
-        };
-        let page = format!("{folder}/README.md");
-        let text = tree.get(&page).map_or("", String::as_str);
-        let mut complain = |what: String| found.push(Finding::new(&page, 0, what));
-        let begun = format!("{folder}/scaffold/");
-        let mut sources = tree
-            .iter()
-            .filter(|(path, _)| path.starts_with(&begun) && !path.ends_with(".toml"));
-        let is_shown = sources.any(|(_, source)| text.contains(&format!("\n{source}```\n")));
-        if !is_shown {
-            complain(format!("it shows no whole file of {begun}"));
-        }
-        let (_, console) = text.split_once("\n```console\n").unwrap_or_default();
-        let console = console.split("\n```").next().unwrap_or_default();
-        let steps: Vec<&str> = console.lines().collect();
-        if !(1..=STEPS_MAX).contains(&steps.len()) {
-            complain(format!("{} commands, not 1 to {STEPS_MAX}", steps.len()));
-        }
-        for step in steps.iter().filter(|step| !step.starts_with("$ ")) {
-            complain(format!("`{step}` is no command"));
-        }
-        // What a package client gets, it gets by one of them.
-        for text in needs.split('"') {
-            let way = ["pip install ", "npm "]
-                .iter()
-                .find_map(|client| text.find(client));
-            let way = way.map_or("", |begin| &text[begin..]);
-            let is_step = |step: &&str| step.starts_with(&format!("$ {way}"));
-            if !way.is_empty() && !steps.iter().any(is_step) {
-                complain(format!("none of its commands is `{way}`"));
             }
         }
     }
