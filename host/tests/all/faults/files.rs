@@ -11,11 +11,12 @@ use crate::support::{Verdict, host, measured};
 
 /// A message that the plugin refuses, and whose letter takes room.
 fn refused(number: usize) -> String {
-    format!("set {number}{} x", "-".repeat(100_000))
+    format!("set {number}{} x", "-".repeat(300_000))
 }
 
-/// A file may grow to 512 KiB; what would make it larger fails, as on a full disk.
-const FULL: &str = "trap '' XFSZ; ulimit -S -f 1024";
+/// A file may grow to 2 MiB; what would make it larger fails, as on a full disk. The plugin's first memory, of
+/// somewhat more than 1 MiB, is a file to the kernel, too, and has room.
+const FULL: &str = "trap '' XFSZ; ulimit -S -f 4096";
 
 /// Gives a host's files room again.
 fn make_room(host: &Running) {
@@ -79,7 +80,7 @@ fn letters_that_find_no_room_are_waited_for() {
 
 #[test]
 fn rows_that_find_no_room_are_waited_for() {
-    let row = |number: usize| format!("set {number}{} {number}", "-".repeat(3_000));
+    let row = |number: usize| format!("set {number}{} {number}", "-".repeat(9_000));
     let all: Vec<_> = (0..400).map(|number| (row(number), None)).collect();
     full_for_a_while(37, "disk full", &all);
 }
@@ -146,7 +147,7 @@ fn letters_that_cannot_be_kept_are_not_dropped() {
 #[test]
 fn a_write_that_is_cut_off_does_no_harm() {
     const COUNT: usize = 400;
-    let row = |number: usize| format!("set {number}{} {number}", "-".repeat(3_000));
+    let row = |number: usize| format!("set {number}{} {number}", "-".repeat(9_000));
     let messages: Vec<_> = (0..COUNT).map(row).collect();
     let mut expected = Expected::default();
     expected.note(0, messages.iter().map(|message| (&**message, None)));
