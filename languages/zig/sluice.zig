@@ -62,24 +62,18 @@ pub const Description = struct {
 /// An encoded value, or null.
 pub const Cell = ?[]const u8;
 
-/// A batch, as the host hands it over.
-pub const Batch = extern struct {
-    topic: List(u8),
-    count: u32,
-    fields: List(Packed),
-    values: Packed,
-    keys: Packed,
-    timestamps: List(i64),
-    partitions: List(i32),
-    offsets: List(i64),
-    headers: Packed,
+/// A batch, until the host has read the answer.
+pub const Batch = struct {
+    from: *const Messages,
+    messages: []const Message,
+    fields: [description.fields.len][]const Cell,
+    values: []const Cell,
+    keys: []const Cell,
+    headers: []const Cell,
 
-    pub fn messages(batch: *const Batch) Messages {
-        return .{ .batch = batch };
-    }
     /// What a lookup knows of the messages' cells of a field: all are looked up at once.
     pub fn find(batch: *const Batch, comptime lookup: []const u8, comptime field: []const u8) Found(lookup) {
-        return findPacked(lookup, batch.fields.slice()[comptime place(description.fields, "name", field)]);
+        return .of(batch.from.fields.slice()[comptime place(description.fields, field)]);
     }
     /// The same of other keys, one for each message.
     pub fn findAll(_: *const Batch, comptime lookup: []const u8, keys: []const Cell) Found(lookup) {
@@ -89,61 +83,63 @@ pub const Batch = extern struct {
             length.* = if (key) |it| @intCast(it.len) else -1;
             bytes.appendSlice(arena, key orelse "") catch oom();
         }
-        return findPacked(lookup, .{ .bytes = .of(bytes.items), .lengths = .of(lengths) });
+        return .of(.{ .bytes = .of(bytes.items), .lengths = .of(lengths) });
     }
 };
 
-/// A message of a batch, while the iterator stands at it.
+/// A message of a batch. What of it is no field must be named in `wants`.
 pub const Message = struct {
     batch: *const Batch,
     index: u32,
-    cells: [description.fields.len]Cell = undefined,
-    /// Its bytes as they came; null is a tombstone.
-    value: Cell = null,
-    key: Cell = null,
-    headers: Cell = null,
 
     /// The cell of a field, encoded.
-    pub fn cell(message: *const Message, comptime field: []const u8) Cell {
-        return message.cells[comptime place(description.fields, "name", field)];
+    pub fn cell(message: Message, comptime field: []const u8) Cell {
+        return message.batch.fields[comptime place(description.fields, field)][message.index];
     }
     /// The value of a field; of an optional one it may be null.
-    pub fn get(message: *const Message, comptime field: []const u8) Get(field) {
-        const index = comptime place(description.fields, "name", field);
-        const it = description.fields[index];
-        const bytes = message.cells[index] orelse if (it.optional) return null else @panic("`" ++ field ++ "` is null");
+    pub fn get(message: Message, comptime field: []const u8) Get(field) {
+        const it = description.fields[comptime place(description.fields, field)];
+        const bytes = message.cell(field) orelse if (it.optional) return null else @panic("`" ++ field ++ "` is null");
         return decode(it.kind, bytes);
     }
     fn Get(comptime field: []const u8) type {
-        const it = description.fields[place(description.fields, "name", field)];
+        const it = description.fields[place(description.fields, field)];
         return if (it.optional) ?it.kind.Value() else it.kind.Value();
     }
-    /// In milliseconds since 1970, if it has a time.
-    pub fn timestamp(message: *const Message) ?i64 {
-        const time = message.batch.timestamps.slice()[message.index];
-        return if (time == -1) null else time;
+    /// Its bytes as they came; null is a tombstone.
+    pub fn value(message: Message) Cell {
+        return message.batch.values[message.index];
     }
-    pub fn partition(message: *const Message) i32 {
-        return message.batch.partitions.slice()[message.index];
-    }
-    pub fn offset(message: *const Message) i64 {
-        return message.batch.offsets.slice()[message.index];
+    pub fn key(message: Message) Cell {
+        return message.batch.keys[message.index];
     }
     /// The value of the first header of a name.
-    pub fn header(message: *const Message, name: []const u8) Cell {
-        var rest = message.headers.?[2..];
-        for (0..std.mem.readInt(u16, message.headers.?[0..2], .big)) |_| {
-            const key, const value = .{ split(&rest), split(&rest) };
-            if (std.mem.eql(u8, key.?, name)) return value;
+    pub fn header(message: Message, name: []const u8) Cell {
+        const headers = message.batch.headers[message.index].?;
+        var rest = headers[2..];
+        for (0..std.mem.readInt(u16, headers[0..2], .big)) |_| {
+            const its_name, const its_value = .{ split(&rest), split(&rest) };
+            if (std.mem.eql(u8, its_name.?, name)) return its_value;
         }
         return null;
     }
+    /// In milliseconds since 1970, if it has a time.
+    pub fn timestamp(message: Message) ?i64 {
+        const time = message.batch.from.timestamps.slice()[message.index];
+        return if (time == -1) null else time;
+    }
+    pub fn partition(message: Message) i32 {
+        return message.batch.from.partitions.slice()[message.index];
+    }
+    pub fn offset(message: Message) i64 {
+        return message.batch.from.offsets.slice()[message.index];
+    }
     /// An id for a row, made of where the message stands: a replay makes the same one. `row` tells the
     /// rows of one message apart.
-    pub fn id(message: *const Message, row: u32) [16]u8 {
+    pub fn id(message: Message, row: u32) [16]u8 {
         var sha = std.crypto.hash.Sha1.init(.{});
         sha.update(&.{ 0x67, 0xff, 0xd6, 0x16, 0x62, 0x34, 0x5b, 0x16, 0xaf, 0x12, 0xc8, 0x1c, 0xbe, 0x97, 0x85, 0x6e });
-        const place_of = .{ message.batch.topic.slice(), message.partition(), message.offset(), row };
+        const place_of = .{ message.batch.from.topic.slice(), message.partition(), message.offset(), row };
         sha.update(print("{s}/{d}/{d}/{d}", place_of));
         var uuid = sha.finalResult()[0..16].*;
         uuid[6] = (uuid[6] & 0x0f) | 0x50;
@@ -152,43 +148,19 @@ pub const Message = struct {
     }
 };
 
-/// The messages of a batch, one after another.
-pub const Messages = struct {
-    batch: *const Batch,
-    next_index: u32 = 0,
-    message: Message = undefined,
-    starts: [description.fields.len + 3]usize = @splat(0),
-
-    /// The next message, until the next call.
-    pub fn next(messages: *Messages) ?*const Message {
-        const index = messages.next_index;
-        if (index == messages.batch.count) return null;
-        const message = &messages.message;
-        message.* = .{ .batch = messages.batch, .index = index };
-        const fields = messages.batch.fields.slice();
-        const wants, const extra = .{ description.wants, description.fields.len };
-        inline for (&message.cells, 0..) |*cell, i| cell.* = messages.cut(fields[i], i);
-        if (wants.values) message.value = messages.cut(messages.batch.values, extra);
-        if (wants.keys) message.key = messages.cut(messages.batch.keys, extra + 1);
-        if (wants.headers) message.headers = messages.cut(messages.batch.headers, extra + 2);
-        messages.next_index += 1;
-        return message;
-    }
-    inline fn cut(messages: *Messages, from: Packed, comptime i: usize) Cell {
-        const length = std.math.cast(usize, from.lengths.slice()[messages.next_index]) orelse return null;
-        const start = messages.starts[i];
-        messages.starts[i] += length;
-        return from.bytes.slice()[start..][0..length];
-    }
-};
-
 /// What a lookup has found: its columns, for each key.
 pub fn Found(comptime lookup: []const u8) type {
-    const columns = description.lookups[place(description.lookups, "name", lookup)].columns;
+    const index = place(description.lookups, lookup);
+    const columns = description.lookups[index].columns;
     return struct {
         cells: []const Cell,
+        fn of(keys: Packed) @This() {
+            var found: Packed = undefined;
+            import.find(index, keys.bytes.at, keys.bytes.len, keys.lengths.at, keys.lengths.len, &found);
+            return .{ .cells = found.unpack() };
+        }
         /// What was found for a message: to be written into a row where its columns are.
-        pub fn at(found: @This(), message: *const Message) Match {
+        pub fn at(found: @This(), message: Message) Match {
             return .{ .cells = found.cells[message.index] };
         }
         pub const Match = struct {
@@ -196,10 +168,10 @@ pub fn Found(comptime lookup: []const u8) type {
             cells: Cell,
             pub const width = columns.len;
             /// The value of a column; null where it has none, or where the key is unknown.
-            pub fn get(match: Match, comptime column: []const u8) ?columns[place(columns, "0", column)].@"1".Value() {
+            pub fn get(match: Match, comptime column: []const u8) ?columns[place(columns, column)].@"1".Value() {
                 var rest = match.cells orelse return null;
-                inline for (0..comptime place(columns, "0", column)) |_| _ = split(&rest);
-                return decode(columns[comptime place(columns, "0", column)].@"1", split(&rest) orelse return null);
+                inline for (0..comptime place(columns, column)) |_| _ = split(&rest);
+                return decode(columns[comptime place(columns, column)].@"1", split(&rest) orelse return null);
             }
         };
     };
@@ -210,23 +182,21 @@ pub fn Found(comptime lookup: []const u8) type {
 pub const unset: Unset = .{};
 const Unset = struct {};
 
-const Rows = struct { cells: std.ArrayList(u8) = .empty, lengths: std.ArrayList(u32) = .empty, sources: std.ArrayList(u32) = .empty };
-const Rejection = extern struct { message: u32, code: u32, reason: List(u8) };
-const Filtered = extern struct { message: u32, code: u32 };
-
 /// What becomes of a batch: each message gets rows, or is rejected, or is filtered.
 pub const Outcome = struct {
-    rows: *[description.targets.len]Rows,
-    rejected: std.ArrayList(Rejection) = .empty,
-    filtered: std.ArrayList(Filtered) = .empty,
+    rows: [description.targets.len]Rows = @splat(.{}),
+    rejected: std.ArrayList(struct { message: u32, code: u32, reason: []const u8 }) = .empty,
+    filtered: std.ArrayList(struct { message: u32, code: u32 }) = .empty,
+
+    const Rows = struct { cells: std.ArrayList(u8) = .empty, lengths: std.ArrayList(u32) = .empty, sources: std.ArrayList(u32) = .empty };
 
     /// Writes a row: a tuple of values, encoded cells, nulls and matches in the order of the table's
     /// columns.
-    pub fn row(out: *Outcome, comptime table: []const u8, message: *const Message, cells: anytype) void {
+    pub fn row(out: *Outcome, comptime table: []const u8, message: Message, cells: anytype) void {
         out.write(comptime targetOf(table, false), message, cells);
     }
     /// Deletes the row with this key.
-    pub fn delete(out: *Outcome, comptime table: []const u8, message: *const Message, key: anytype) void {
+    pub fn delete(out: *Outcome, comptime table: []const u8, message: Message, key: anytype) void {
         out.write(comptime targetOf(table, true), message, key);
     }
     fn targetOf(comptime table: []const u8, comptime is_delete: bool) usize {
@@ -235,7 +205,7 @@ pub const Outcome = struct {
         }
         @compileError("`" ++ table ++ "` is not in the plugin's description");
     }
-    fn write(out: *Outcome, comptime index: usize, message: *const Message, cells: anytype) void {
+    fn write(out: *Outcome, comptime index: usize, message: Message, cells: anytype) void {
         const table = description.targets[index].table;
         const columns = description.targets[index].columns;
         const rows = &out.rows[index];
@@ -258,19 +228,18 @@ pub const Outcome = struct {
         rows.sources.append(heap, message.index) catch oom();
     }
     /// Refuses a message that cannot be used, with a reason for a person. It takes back its rows.
-    pub fn reject(out: *Outcome, message: *const Message, comptime code: []const u8, comptime reason: []const u8, values: anytype) void {
+    pub fn reject(out: *Outcome, message: Message, comptime code: []const u8, comptime reason: []const u8, values: anytype) void {
         out.takeBack(message);
-        const index = comptime place(description.codes, "", code);
-        out.rejected.append(arena, .{ .message = message.index, .code = index, .reason = .of(print(reason, values)) }) catch oom();
+        const index = comptime place(description.codes, code);
+        out.rejected.append(arena, .{ .message = message.index, .code = index, .reason = print(reason, values) }) catch oom();
     }
     /// Leaves a message out on purpose. It takes back its rows.
-    pub fn filter(out: *Outcome, message: *const Message, comptime code: []const u8) void {
+    pub fn filter(out: *Outcome, message: Message, comptime code: []const u8) void {
         out.takeBack(message);
-        const index = comptime place(description.codes, "", code);
-        out.filtered.append(arena, .{ .message = message.index, .code = index }) catch oom();
+        out.filtered.append(arena, .{ .message = message.index, .code = comptime place(description.codes, code) }) catch oom();
     }
-    fn takeBack(out: *Outcome, message: *const Message) void {
-        for (out.rows) |*rows| while (rows.sources.getLastOrNull() == message.index) {
+    fn takeBack(out: *Outcome, message: Message) void {
+        for (&out.rows) |*rows| while (rows.sources.getLastOrNull() == message.index) {
             rows.sources.items.len -= 1;
             rows.cells.items.len -= rows.lengths.pop().?;
         };
@@ -319,10 +288,11 @@ fn split(rest: *[]const u8) Cell {
     defer rest.* = rest.*[4 + (length orelse 0) ..];
     return if (length) |it| rest.*[4..][0..it] else null;
 }
-/// Where something stands that was declared under a name.
-fn place(comptime declared: anytype, comptime member: []const u8, comptime name: []const u8) usize {
+/// Where something stands that was declared under a name: the first of its members.
+fn place(comptime declared: anytype, comptime name: []const u8) usize {
     for (declared, 0..) |it, index| {
-        if (std.mem.eql(u8, if (member.len > 0) @field(it, member) else it, name)) return index;
+        const T = @TypeOf(it);
+        if (std.mem.eql(u8, if (T == []const u8) it else @field(it, std.meta.fieldNames(T)[0]), name)) return index;
     }
     @compileError("`" ++ name ++ "` is not in the plugin's description");
 }
@@ -362,101 +332,102 @@ fn oom() noreturn {
 // ---- The canonical ABI: how the host calls ------------------------------------------------------
 fn List(comptime T: type) type {
     return extern struct {
-        at: [*]const T = undefined,
-        len: usize = 0,
+        at: [*]const T,
+        len: usize,
         fn of(items: []const T) @This() {
             return .{ .at = items.ptr, .len = items.len };
         }
-        pub fn slice(list: @This()) []const T {
+        fn slice(list: @This()) []const T {
             return list.at[0..list.len];
         }
     };
 }
-const Packed = extern struct { bytes: List(u8), lengths: List(i32) };
-fn findPacked(comptime lookup: []const u8, keys: Packed) Found(lookup) {
-    var found: Packed = undefined;
-    const index = comptime place(description.lookups, "name", lookup);
-    import.find(index, keys.bytes.at, keys.bytes.len, keys.lengths.at, keys.lengths.len, &found);
-    const cells = arena.alloc(Cell, found.lengths.len) catch oom();
-    var rest = found.bytes.slice();
-    for (cells, found.lengths.slice()) |*cell, length| {
-        const len = std.math.cast(usize, length);
-        cell.* = if (len) |it| rest[0..it] else null;
-        rest = rest[len orelse 0 ..];
-    }
-    return .{ .cells = cells };
-}
-
-const abi = struct {
-    const Name = List(u8);
-    const ColumnOf = extern struct { name: Name, kind: u32 };
-    const FieldOf = extern struct { name: Name, kind: Kind, optional: bool };
-    const LookupOf = extern struct { name: Name, key: ColumnOf, columns: List(ColumnOf) };
-    const TargetOf = extern struct { table: Name, delete: u32, columns: List(ColumnOf) };
-    const DescriptionOf = extern struct { failed: u32 = 0, name: Name, version: Name, fields: List(FieldOf), lookups: List(LookupOf), targets: List(TargetOf), codes: List(Name), wants: Wants };
-    const RowsOf = extern struct { target: u32, cells: List(u8), lengths: List(u32), sources: List(u32) };
-    const OutcomeOf = extern struct { rows: List(RowsOf), rejected: List(Rejection), filtered: List(Filtered) };
-
-    const described: DescriptionOf = .{
-        .name = .of(description.name),
-        .version = .of(description.version),
-        .fields = all(FieldOf, description.fields),
-        .lookups = all(LookupOf, description.lookups),
-        .targets = all(TargetOf, description.targets),
-        .codes = all(Name, description.codes),
-        .wants = description.wants,
-    };
-    fn all(comptime T: type, comptime from: anytype) List(T) {
-        comptime var to: [from.len]T = undefined;
-        inline for (&to, from) |*it, one| it.* = switch (T) {
-            Name => .of(one),
-            ColumnOf => columnOf(one),
-            FieldOf => .{ .name = .of(one.name), .kind = one.kind, .optional = one.optional },
-            LookupOf => .{ .name = .of(one.name), .key = columnOf(one.key), .columns = all(ColumnOf, one.columns) },
-            TargetOf => .{ .table = .of(one.table), .delete = @intFromBool(one.delete), .columns = all(ColumnOf, one.columns) },
-            else => comptime unreachable,
-        };
-        const fixed = to;
-        return .of(&fixed);
-    }
-    fn columnOf(comptime column: Column) ColumnOf {
-        return .{ .name = .of(column.@"0"), .kind = @backingInt(column.@"1") };
+const Packed = extern struct {
+    bytes: List(u8),
+    lengths: List(i32),
+    fn unpack(from: Packed) []const Cell {
+        const cells = arena.alloc(Cell, from.lengths.len) catch oom();
+        var rest = from.bytes.slice();
+        for (cells, from.lengths.slice()) |*cell, length| {
+            const len = std.math.cast(usize, length);
+            cell.* = if (len) |it| rest[0..it] else null;
+            rest = rest[len orelse 0 ..];
+        }
+        return cells;
     }
 };
+const Messages = extern struct {
+    topic: List(u8),
+    count: u32,
+    fields: List(Packed),
+    values: Packed,
+    keys: Packed,
+    timestamps: List(i64),
+    partitions: List(i32),
+    offsets: List(i64),
+    headers: Packed,
+};
+
+/// Lays a value out for the host, in words: of a list its address and how many elements it has.
+fn lower(to: *std.ArrayList(u32), value: anytype) void {
+    switch (@typeInfo(@TypeOf(value))) {
+        .pointer => |list| {
+            var words: std.ArrayList(u32) = .empty;
+            const is_flat = list.child == u8 or list.child == u32;
+            if (!is_flat) for (value) |it| lower(&words, it);
+            lower(to, @intFromPtr(if (is_flat) value.ptr else words.items.ptr));
+            lower(to, value.len);
+        },
+        .@"struct" => |of| if (of.layout == .@"packed")
+            lower(to, @as(of.backing_integer.?, @bitCast(value)))
+        else if (@TypeOf(value) == Field) {
+            lower(to, value.name);
+            lower(to, @as(u32, @backingInt(value.kind)) | @as(u32, @intFromBool(value.optional)) << 8);
+        } else inline for (of.field_names) |name| lower(to, @field(value, name)),
+        .@"enum" => lower(to, @backingInt(value)),
+        .bool => lower(to, @intFromBool(value)),
+        else => to.append(arena, value) catch oom(),
+    }
+}
+fn lowered(value: anytype) [*]const u32 {
+    var words: std.ArrayList(u32) = .empty;
+    lower(&words, value);
+    return words.items.ptr;
+}
 
 fn cabiRealloc(old: [*]const u8, had: usize, _: usize, size: usize) callconv(.c) [*]u8 {
     const memory = arena.alignedAlloc(u8, .@"8", @max(size, 1)) catch oom();
     @memcpy(memory[0..had], old[0..had]);
     return memory.ptr;
 }
-fn init(at: [*]const u8, len: usize) callconv(.c) *const anyopaque {
+fn init(at: [*]const u8, len: usize) callconv(.c) [*]const u32 {
     const config = at[0..len];
     const reason: ?[]const u8 = if (@hasDecl(plugin, "init"))
         plugin.init(config)
     else if (std.mem.trim(u8, config, "{} \t\r\n").len > 0) "this plugin takes no configuration" else null;
-    const Refusal = extern struct { failed: u32 = 1, reason: List(u8) };
-    const refusal = arena.create(Refusal) catch oom();
-    refusal.* = .{ .reason = .of(reason orelse return &abi.described) };
-    return refusal;
+    return if (reason) |it| lowered(.{ true, it }) else lowered(.{ false, description });
 }
-fn transform(batch: *const Batch) callconv(.c) *const abi.OutcomeOf {
-    const kept = struct {
-        var rows: [description.targets.len]Rows = @splat(.{});
-        var groups: [description.targets.len]abi.RowsOf = undefined;
-        var outcome: abi.OutcomeOf = undefined;
+var outcome: Outcome = .{};
+fn transform(from: *const Messages) callconv(.c) [*]const u32 {
+    // The answer before was read: its rows' memory is this one's.
+    for (&outcome.rows) |*rows| inline for (.{ "cells", "lengths", "sources" }) |list| @field(rows, list).clearRetainingCapacity();
+    outcome = .{ .rows = outcome.rows };
+    const messages = arena.alloc(Message, from.count) catch oom();
+    var batch: Batch = .{
+        .from = from,
+        .messages = messages,
+        .fields = undefined,
+        .values = from.values.unpack(),
+        .keys = from.keys.unpack(),
+        .headers = from.headers.unpack(),
     };
-    // Their memory stays for the next batch.
-    for (&kept.rows) |*rows| inline for (.{ "cells", "lengths", "sources" }) |list| @field(rows, list).clearRetainingCapacity();
-    var out: Outcome = .{ .rows = &kept.rows };
-    plugin.transform(batch, &out) catch |err| @panic(@errorName(err));
-    for (&kept.groups, kept.rows, 0..) |*group, rows, target| group.* = .{
-        .target = target,
-        .cells = .of(rows.cells.items),
-        .lengths = .of(rows.lengths.items),
-        .sources = .of(rows.sources.items),
-    };
-    kept.outcome = .{ .rows = .of(&kept.groups), .rejected = .of(out.rejected.items), .filtered = .of(out.filtered.items) };
-    return &kept.outcome;
+    for (&batch.fields, from.fields.slice()) |*cells, field| cells.* = field.unpack();
+    for (messages, 0..) |*message, index| message.* = .{ .batch = &batch, .index = index };
+    plugin.transform(&batch, &outcome) catch |err| @panic(@errorName(err));
+
+    var groups: [description.targets.len]struct { usize, []const u8, []const u32, []const u32 } = undefined;
+    for (&groups, outcome.rows, 0..) |*group, rows, target| group.* = .{ target, rows.cells.items, rows.lengths.items, rows.sources.items };
+    return lowered(.{ @as([]const @TypeOf(groups[0]), &groups), outcome.rejected.items, outcome.filtered.items });
 }
 fn post(_: usize) callconv(.c) void {
     _ = batch_arena.reset(.retain_capacity);

@@ -49,16 +49,14 @@ pub fn init(config: []const u8) ?[]const u8 {
 
 pub fn transform(batch: *const sluice.Batch, out: *sluice.Outcome) !void {
     var keys: std.ArrayList(sluice.Cell) = .empty;
-    var earlier = batch.messages();
-    while (earlier.next()) |message| {
+    for (batch.messages) |message| {
         try keys.append(sluice.arena, sluice.print("<{s}>", .{message.get("id")}));
     }
     const found = batch.findAll("words", keys.items);
-    var messages = batch.messages();
-    while (messages.next()) |message| {
+    for (batch.messages) |message| {
         const todo = message.get("do");
         if (std.mem.eql(u8, todo, "panic")) @panic("asked to panic");
-        if (message.key) |key| std.log.info("a key of {d} bytes at {?d}", .{ key.len, message.timestamp() });
+        if (message.key()) |key| std.log.info("a key of {d} bytes", .{key.len});
         if (std.mem.eql(u8, todo, "filter")) {
             std.log.info("left out: {d} of partition {d}", .{ message.offset(), message.partition() });
             out.filter(message, "unwanted");
@@ -84,7 +82,7 @@ pub fn transform(batch: *const sluice.Batch, out: *sluice.Outcome) !void {
                 !message.get("flag"),
                 message.get("when") + 1,
                 message.get("day") + 1,
-                message.value,
+                message.value(),
                 message.header("trace") orelse found.at(message).get("plain"),
             });
         }

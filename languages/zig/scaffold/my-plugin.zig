@@ -25,8 +25,7 @@ pub const description = sluice.Description{
 const absolute_zero = -273.15;
 
 pub fn transform(batch: *const sluice.Batch, out: *sluice.Outcome) !void {
-    var messages = batch.messages();
-    while (messages.next()) |message| {
+    for (batch.messages) |message| {
         const celsius = message.get("celsius");
         if (celsius < absolute_zero) {
             out.reject(message, "impossible", "colder than absolute zero", .{});

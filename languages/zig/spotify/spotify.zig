@@ -35,8 +35,7 @@ pub const description = sluice.Description{
 
 pub fn transform(batch: *const sluice.Batch, out: *sluice.Outcome) !void {
     const songs = batch.find("songs", "song");
-    var messages = batch.messages();
-    while (messages.next()) |message| {
+    for (batch.messages) |message| {
         // A play of an unknown song is a play all the same: its features are null.
         out.row("records", message, .{
             message.cell("name"),
