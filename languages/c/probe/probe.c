@@ -30,7 +30,7 @@ static const sluice_column thing[] = {
   { SLUICE("single"), sluice_float },   { SLUICE("twice"), sluice_double },
   { SLUICE("flag"), sluice_boolean },   { SLUICE("time"), sluice_timestamp },
   { SLUICE("day"), sluice_date },       { SLUICE("raw"), sluice_blob },
-  { SLUICE("note"), sluice_text },
+  { SLUICE("note"), sluice_text },      { SLUICE("sent"), sluice_timestamp },
 };
 static const sluice_target targets[] = {
   [THINGS] = { SLUICE("things"), sluice_upsert, SLUICE_LIST(thing) },
@@ -73,8 +73,8 @@ void sluice_transform(const sluice_batch *batch) {
     sluice_cell match = found[message], number = cells[NUMBER][message];
     if (is(todo, "panic")) assert(!"asked to panic");
     sluice_cell key = keys[message];
-    long long ms = batch->timestamps.at[message];
-    if (!sluice_is_null(key)) sluice_log(sluice_info, "a key of %d bytes at %lld", (int)key.size, ms);
+    int64_t sent = batch->timestamps.at[message];
+    if (!sluice_is_null(key)) sluice_log(sluice_info, "a key of %d bytes", (int)key.size);
     if (is(todo, "filter")) {
       sluice_filter(message, UNWANTED);
       continue;
@@ -95,15 +95,18 @@ void sluice_transform(const sluice_batch *batch) {
         sluice_put_int(row, 100000 * whole);
         sluice_put_bigint(row, 10000000000 * whole);
       }
-      sluice_cell weight = sluice_nth(match, 1), note = sluice_nth(match, 0);
+      sluice_cell weight = sluice_nth(match, 1);
       sluice_put_float(row, sluice_is_null(weight) ? 0.1f : 2 * sluice_to_float(weight));
       sluice_put_double(row, 2 * sluice_to_double(cells[REAL][message]));
       sluice_put_boolean(row, !sluice_to_boolean(cells[FLAG][message]));
       sluice_put_bigint(row, sluice_to_bigint(cells[WHEN][message]) + 1);
       sluice_put_int(row, sluice_to_int(cells[DAY][message]) + 1);
       sluice_put(row, values[message]);
-      sluice_cell trace = sluice_header(headers[message], "trace");
-      sluice_put(row, sluice_is_null(trace) ? note : trace);
+      sluice_cell note = sluice_header(headers[message], "trace");
+      if (sluice_is_null(note)) note = sluice_is_null(key) ? sluice_nth(match, 0) : key;
+      sluice_put(row, note);
+      if (sent == -1) sluice_put(row, sluice_null);
+      else sluice_put_bigint(row, sent);
     }
     if (is(todo, "reject")) sluice_reject(message, ODD, "%d is odd", (int)sluice_to_bigint(number));
   }

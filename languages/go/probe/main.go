@@ -32,7 +32,7 @@ func init() {
 		{"id", sluice.Text}, {"row", sluice.UUID}, {"tiny", sluice.Tinyint}, {"small", sluice.Smallint},
 		{"whole", sluice.Int}, {"big", sluice.Bigint}, {"single", sluice.Float}, {"twice", sluice.Double},
 		{"flag", sluice.Boolean}, {"time", sluice.Timestamp}, {"day", sluice.Date}, {"raw", sluice.Blob},
-		{"note", sluice.Text},
+		{"note", sluice.Text}, {"sent", sluice.Timestamp},
 	}
 	word := []sluice.Column{{"plain", sluice.Text}, {"weight", sluice.Float}}
 	sluice.Export(sluice.Plugin{
@@ -79,7 +79,7 @@ func transform(batch *sluice.Batch, out *sluice.Outcome) {
 			panic("asked to panic")
 		}
 		if key := batch.Keys.At(message); key != nil {
-			sluice.Info(fmt.Sprintf("a key of %d bytes at %d", len(key), batch.Timestamps[message]))
+			sluice.Info(fmt.Sprintf("a key of %d bytes", len(key)))
 		}
 		switch todo {
 		case "filter":
@@ -100,7 +100,7 @@ func transform(batch *sluice.Batch, out *sluice.Outcome) {
 
 func store(batch *sluice.Batch, out *sluice.Outcome, message, row int, found *sluice.Cells) {
 	cell := func(field int) sluice.Cell { return batch.Fields[field].At(message) }
-	var tiny, small, whole, big any
+	var tiny, small, whole, big, sent any
 	if number := cell(number); number != nil {
 		it := number.Int()
 		tiny, small, whole, big = it, 100*it, 100_000*it, 10_000_000_000*it
@@ -110,10 +110,16 @@ func store(batch *sluice.Batch, out *sluice.Outcome, message, row int, found *sl
 		single = 2 * weight.Float()
 	}
 	if note == nil {
+		note = batch.Keys.At(message)
+	}
+	if note == nil {
 		note = found.At(message).Column(0)
 	}
+	if time := batch.Timestamps[message]; time != -1 {
+		sent = time
+	}
 	out.Row(things, message, batch.Fields[id], batch.ID(message, row), tiny, small, whole, big, single,
-		2*cell(real).Float(), !cell(flag).Boolean(), cell(when).Int()+1, cell(day).Date()+1, batch.Values, note)
+		2*cell(real).Float(), !cell(flag).Boolean(), cell(when).Int()+1, cell(day).Date()+1, batch.Values, note, sent)
 }
 
 func main() {}

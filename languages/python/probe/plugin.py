@@ -3,7 +3,7 @@ from sluice import filtered, log, plugin, rejected
 
 TYPES = {
     "tiny": "tinyint", "small": "smallint", "whole": "int", "big": "bigint", "single": "float", "twice": "double",
-    "flag": "boolean", "time": "timestamp", "day": "date", "raw": "blob", "note": "text",
+    "flag": "boolean", "time": "timestamp", "day": "date", "raw": "blob", "note": "text", "sent": "timestamp",
 }
 
 
@@ -12,20 +12,21 @@ def transform(message):
     if do == "panic":
         raise ValueError("asked to panic")
     if message.key is not None:
-        log.info(f"a key of {len(message.key)} bytes at {message.time}")
+        log.info(f"a key of {len(message.key)} bytes")
     if do == "filter":
         return filtered("unwanted")
     if do == "reject":
         return rejected("odd", f"{number} is odd")
     if do == "delete":
         return {"gone": {"row": message.id()}}
+    note = dict(reversed(message.headers)).get("trace") or message.key
     values = {
         name: None if number is None else times * number
         for name, times in {"tiny": 1, "small": 100, "whole": 100_000, "big": 10_000_000_000}.items()}
     values |= {
         "single": 0.1 if word["weight"] is None else 2 * word["weight"], "twice": 2 * message["real"],
         "flag": not message["flag"], "time": message["when"] + 1, "day": message["day"] + 1, "raw": message.value,
-        "note": next((trace.decode() for name, trace in message.headers if name == "trace"), word["plain"]),
+        "note": note.decode() if note else word["plain"], "sent": message.time,
     }
     rows = range(2 if do == "twice" else 1)
     return {"things": [values | {"row": message.id(row)} for row in rows]}

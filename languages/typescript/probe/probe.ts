@@ -3,7 +3,7 @@ import { log, plugin, rejected, filtered, textOf } from './sluice.js';
 
 const types = {
   tiny: 'tinyint', small: 'smallint', whole: 'int', big: 'bigint', single: 'float', twice: 'double',
-  flag: 'boolean', time: 'timestamp', day: 'date', raw: 'blob', note: 'text',
+  flag: 'boolean', time: 'timestamp', day: 'date', raw: 'blob', note: 'text', sent: 'timestamp',
 } as const;
 
 export const transform = plugin((config: { after?: string }) => {
@@ -21,17 +21,17 @@ export const transform = plugin((config: { after?: string }) => {
     transform(message, origin) {
       const { number, words } = message;
       if (message.do === 'panic') throw new Error('asked to panic');
-      if (origin.key !== null) log.info(`a key of ${origin.key.length} bytes at ${origin.time}`);
+      if (origin.key !== null) log.info(`a key of ${origin.key.length} bytes`);
       if (message.do === 'filter') return filtered('unwanted');
       if (message.do === 'reject') return rejected('odd', `${number} is odd`);
       if (message.do === 'delete') return { gone: { row: origin.id() } };
       const times = (factor: number) => (number === null ? null : factor * Number(number));
-      const trace = origin.headers.find(([name]) => name === 'trace');
+      const note = origin.headers.find(([name]) => name === 'trace')?.[1] ?? origin.key;
       const values = {
         tiny: times(1), small: times(100), whole: times(100_000), big: number === null ? null : 10_000_000_000n * number,
         single: words?.weight == null ? 0.1 : 2 * words.weight, twice: 2 * message.real,
         flag: !message.flag, time: message.when + 1, day: message.day + 1, raw: origin.value,
-        note: trace?.[1] ? textOf(trace[1]) : words?.plain ?? null,
+        note: note ? textOf(note) : words?.plain ?? null, sent: origin.time,
       };
       const rows = message.do === 'twice' ? [0, 1] : [0];
       return { things: rows.map((row) => ({ ...values, row: origin.id(row) })) };

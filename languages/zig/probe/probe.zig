@@ -16,6 +16,7 @@ const thing = [_]sluice.Column{
     .{ "day", .date },
     .{ "raw", .blob },
     .{ "note", .text },
+    .{ "sent", .timestamp },
 };
 
 pub const description = sluice.Description{
@@ -83,7 +84,8 @@ pub fn transform(batch: *const sluice.Batch, out: *sluice.Outcome) !void {
                 message.get("when") + 1,
                 message.get("day") + 1,
                 message.value(),
-                message.header("trace") orelse found.at(message).get("plain"),
+                message.header("trace") orelse message.key() orelse found.at(message).get("plain"),
+                message.timestamp(),
             });
         }
         if (std.mem.eql(u8, todo, "reject")) out.reject(message, "odd", "{?d} is odd", .{message.get("number")});
