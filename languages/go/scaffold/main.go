@@ -1,7 +1,7 @@
 // Readings of sensors, in Celsius and in Fahrenheit.
 package main
 
-import "my-plugin/sluice"
+import "plugins/my-plugin/sluice"
 
 // What the host decodes from each message, the tables, and why messages are rejected: by index.
 const (
