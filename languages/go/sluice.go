@@ -193,7 +193,7 @@ func (c Cell) Int() int64 {
 }
 
 // Date is a date: days since 1970.
-func (c Cell) Date() int64 { return c.Int() - math.MinInt32 }
+func (c Cell) Date() int64 { return int64(int32(c.Int()) ^ math.MinInt32) }
 
 // Float is a float or a double.
 func (c Cell) Float() float64 {
@@ -248,12 +248,15 @@ type unset struct{}
 
 // Row writes a row of a target: values for all its columns, in their order. A value is one of Cells, which
 // stands for its cell of the message, and of a lookup for all its columns, null where the key is unknown; or
-// a Cell; or a string, bool, int, int64 or float64 of the column's type; or nil for null; or Unset.
+// a Cell; or a string, bool, int, int64 or float64 that fits the column's type; or nil for null; or Unset.
 func (o *Outcome) Row(target, message int, values ...any) {
 	rows := &o.targets[target]
 	start, column := len(rows.cells), 0
 	rows.cells = binary.BigEndian.AppendUint16(rows.cells, uint16(len(rows.columns)))
 	for _, value := range values {
+		if column >= len(rows.columns) {
+			panic("a row has more values than its target columns")
+		}
 		column += rows.put(rows.columns[column].Kind, message, value)
 	}
 	if column < len(rows.columns) {
@@ -315,6 +318,9 @@ func (r *rows) put(kind Kind, message int, value any) int {
 	case Cell:
 		r.cell(value)
 	case string:
+		if kind > Blob {
+			panic(misfit)
+		}
 		r.length(len(value))
 		r.cells = append(r.cells, value...)
 	case bool:
@@ -328,11 +334,7 @@ func (r *rows) put(kind Kind, message int, value any) int {
 	case int64:
 		r.integer(kind, value)
 	case float64:
-		bits := math.Float64bits(value)
-		if kind == Float {
-			bits = uint64(math.Float32bits(float32(value)))
-		}
-		r.number(floats[kind], bits)
+		r.float(kind, value)
 	case nil:
 		r.length(-1)
 	case unset:
@@ -355,21 +357,38 @@ func (r *rows) cell(cell Cell) {
 }
 
 func (r *rows) integer(kind Kind, value int64) {
+	if floats[kind] > 0 {
+		r.float(kind, float64(value)) // a constant without a point is an int
+		return
+	}
+	if spare := 64 - 8*integers[kind]; value<<spare>>spare != value {
+		panic(misfit)
+	}
 	if kind == Date {
 		value ^= math.MinInt32
 	}
 	r.number(integers[kind], uint64(value))
 }
 
+func (r *rows) float(kind Kind, value float64) {
+	bits := math.Float64bits(value)
+	if kind == Float {
+		bits = uint64(math.Float32bits(float32(value)))
+	}
+	r.number(floats[kind], bits)
+}
+
 func (r *rows) number(size int, bits uint64) {
 	if size == 0 {
-		panic("a value is not of its column's type")
+		panic(misfit)
 	}
 	r.length(size)
 	for size--; size >= 0; size-- {
 		r.cells = append(r.cells, byte(bits>>(8*size)))
 	}
 }
+
+const misfit = "a value does not fit its column's type"
 
 // ---- The log ------------------------------------------------------------------------------------
 
