@@ -1,8 +1,9 @@
 // Sluice for JavaScript: say what a plugin reads and writes, and what becomes of a message. README.md
 // tells how; sluice.d.ts in ../typescript has every type; the contract underneath is plugin.wit.
 //
-// QuickJS interprets, so cells are not touched byte by byte: those of a batch are put in front of a
-// table's rows, in one buffer, within which native code copies them.
+// QuickJS interprets, so cells are not touched byte by byte: those of a batch are put in front of a table's rows,
+// in one block, within which native code copies them. What runs for each message asks for few properties, and
+// never for the `length` of a typed array, which is a call.
 import { find } from 'sluice:plugin/lookup@0.1.0';
 import { write } from 'sluice:plugin/log@0.1.0';
 
@@ -10,13 +11,12 @@ import { write } from 'sluice:plugin/log@0.1.0';
 export const log = Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map(
   (level) => [level, (line) => write(level, String(line))]));
 
-class Refusal {
-  constructor(list, code, reason) { Object.assign(this, { list, code, reason }); }
-}
+const REFUSED = Symbol('refused');
+const refusal = (list, code, reason) => ({ [REFUSED]: list, code, reason });
 /** What becomes of a message that cannot be used: a dead letter, with a reason for a person. */
-export const rejected = (code, reason) => new Refusal('rejected', code, String(reason));
+export const rejected = (code, reason) => refusal('rejected', code, String(reason));
 /** What becomes of a message that is left out on purpose. */
-export const filtered = (code) => new Refusal('filtered', code);
+export const filtered = (code) => refusal('filtered', code);
 /** In place of a value: leaves the column as it is in the table. */
 export const unset = Symbol('unset');
 
@@ -26,34 +26,67 @@ const toBytes = (binary) => Uint8Array.fromBase64(btoa(binary));
 const isAscii = (text) => /^[\0-\x7f]*$/.test(text);
 const toText = (binary) => (isAscii(binary) ? binary : decodeURIComponent(escape(binary)));
 const toUtf8 = (text) => toBytes(isAscii(text) ? text : unescape(encodeURIComponent(text)));
-const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Text of UTF-8 bytes, as keys, values and headers are. */
+export const textOf = (bytes) => toText(toBinary(bytes));
 
-const fail = (value, kind) => { throw new TypeError(`${String(value)} is no ${kind}`); };
-const number = (type, size, isOne) => ({
-  read: (cells, at) => cells.view[`get${type}`](at),
-  write(value, kind) {
-    if (!isOne(value)) fail(value, kind);
-    const bytes = new Uint8Array(size);
-    viewOf(bytes)[`set${type}`](0, value);
-    return bytes;
-  },
-});
+/** Bytes, of which there may be more and more; behind the `room` are always `spare` ones. */
+class Block {
+  constructor(spare = 0) {
+    this.spare = spare;
+    this.take(new Uint8Array(1 << 10));
+  }
+  take(bytes) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.room = bytes.length - this.spare;
+    this.binary = null;
+  }
+  fit(size) {
+    if (size <= this.room) return;
+    const { bytes } = this;
+    this.take(new Uint8Array(2 * size + this.spare));
+    this.bytes.set(bytes);
+  }
+}
+
+// How a cell of each type is read from a block, and written to where it answers with the length.
+const fail = (value, kind) => {
+  throw new TypeError(`${typeof value === 'string' ? JSON.stringify(value) : String(value)} is no ${kind}`);
+};
+const number = (type, length, isOne) => {
+  const [get, set] = [`get${type}`, `set${type}`];
+  return {
+    read: (block, at) => block.view[get](at),
+    write(block, at, value, kind) {
+      if (!isOne(value)) fail(value, kind);
+      block.fit(at + length);
+      block.view[set](at, value);
+      return length;
+    },
+  };
+};
 const int = (bits) => number(`Int${bits}`, bits / 8,
   (value) => Number.isInteger(value) && -(2 ** (bits - 1)) <= value && value < 2 ** (bits - 1));
 const long = number('BigInt64', 8, (value) => typeof value === 'bigint' && BigInt.asIntN(64, value) === value);
 const as = (kind, decode, encode) => ({
-  read: (cells, at, length) => decode(kind.read(cells, at, length)),
-  write: (value, name) => kind.write(encode(value, name), name),
+  read: (block, at, length) => decode(kind.read(block, at, length)),
+  write: (block, at, value, name) => kind.write(block, at, encode(value, name), name),
 });
 const same = (value) => value;
 const toLong = (value, kind) => (Number.isInteger(+value) ? BigInt(+value) : fail(value, kind));
 const blob = {
-  read: (cells, at, length) => cells.bytes.slice(at, at + length),
-  write: (value, kind) => (value instanceof Uint8Array ? value : fail(value, kind)),
+  read: (block, at, length) => block.bytes.slice(at, at + length),
+  write(block, at, value, kind) {
+    if (!(value instanceof Uint8Array)) fail(value, kind);
+    block.fit(at + value.length);
+    block.bytes.set(value, at);
+    return value.length;
+  },
 };
 const text = {
-  read: (cells, at, length) => toText((cells.binary ??= toBinary(cells.bytes)).slice(at, at + length)),
-  write: (value, kind) => (typeof value === 'string' ? toUtf8(value) : fail(value, kind)),
+  read: (block, at, length) => toText((block.binary ??= toBinary(block.bytes)).slice(at, at + length)),
+  write: (block, at, value, kind) =>
+    blob.write(block, at, typeof value === 'string' ? toUtf8(value) : fail(value, kind)),
 };
 const uuid = as(blob, (bytes) => bytes.toHex().replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
   (value) => Uint8Array.fromHex(value.replaceAll('-', '')));
@@ -67,19 +100,33 @@ const kinds = {
   date: as(int(32), (days) => days ^ -(2 ** 31), (days) => days ^ -(2 ** 31)),
   float: number('Float32', 4, isNumber), double: number('Float64', 8, isNumber),
 };
+const kindOf = (name) => kinds[name] ?? fail(name, `type; there are ${Object.keys(kinds).join(', ')}`);
+const columnsOf = (types) => Object.entries(types).map(([name, kind]) => ({ name, kind }));
 
-/** A column of a batch; `at` and `length` say where the current message's cell is, -1 that it has none. */
-class Cells {
-  /** `base` is where the column begins in the tables' buffers, and `at` counts from there. */
+/** A column of a batch: of each message where its cell begins, and how long it is, -1 if there is none. */
+class Cells extends Block {
+  constructor(parts) { Object.assign(super(), parts); }
+  /** `base` is where the column begins in the tables' blocks; the answer is where it ends. */
   begin({ bytes, lengths }, base = 0) {
-    Object.assign(this, { bytes, lengths, base, view: viewOf(bytes), binary: null, at: base, length: 0, next: base });
-    return base + bytes.length;
+    const starts = new Int32Array(lengths.length);
+    let at = base;
+    for (let i = 0, count = lengths.length; i < count; i++) {
+      const length = lengths[i];
+      starts[i] = at;
+      if (length > 0) at += length;
+    }
+    this.take(bytes);
+    Object.assign(this, { lengths, starts, base });
+    return at;
   }
-  read(kind) { return this.length < 0 ? null : kind.read(this, this.at - this.base, this.length); }
+  read(kind, message) {
+    const length = this.lengths[message];
+    return length < 0 ? null : kind.read(this, this.starts[message] - this.base, length);
+  }
   /** The values in a cell of a lookup: `[i32 length][cell]` for each of its columns. */
-  readAll(columns) {
-    if (this.length < 0) return null;
-    let at = this.at - this.base;
+  readAll(columns, message) {
+    if (this.lengths[message] < 0) return null;
+    let at = this.starts[message] - this.base;
     return Object.fromEntries(columns.map(([name, kind]) => {
       const length = this.view.getInt32(at), cell = at + 4;
       at = cell + Math.max(length, 0);
@@ -88,72 +135,83 @@ class Cells {
   }
 }
 
-/** The value of a column that the author gives, as a cell. */
+/** A column that the author gives the value of. */
 class Given {
-  constructor(name, kind) { Object.assign(this, { name, kind, width: 1, reader: kindOf(kind) }); }
-  encode(values) {
-    const value = values[this.name];
+  constructor(name, kind) {
+    const what = `${kind}, which ${name} is`;
+    Object.assign(this, { name, what, kind: kindOf(kind), columns: [{ name, kind }], width: 1 });
+  }
+  /** Writes the cell, and answers with its length: -1 is null, -2 leaves the column as it is. */
+  write(block, at, value) {
     if (value === undefined) throw new TypeError(`no value for the column ${this.name}`);
-    if (value !== null && value !== unset) return this.reader.write(value, `${this.kind}, which ${this.name} is`);
-    return { length: value === null ? -1 : -2 };
+    return value === null ? -1 : value === unset ? -2 : this.kind.write(block, at, value, this.what);
   }
 }
 
-/** The rows of a table. Its buffer is the batch's cells, then the rows, then zeros. */
-class Rows {
-  constructor(parts) {
-    Object.assign(this, { parts, buffer: new Uint8Array(1 << 16), end: 0 });
-    this.width = parts.reduce((sum, { width }) => sum + width, 0);
-  }
-  begin(columns, start, count) {
-    if (start > this.buffer.length) this.buffer = new Uint8Array(4 * start);
-    for (const { bytes, base } of columns) this.buffer.set(bytes, base);
-    this.buffer.fill(0, start, Math.max(start, this.end));
-    Object.assign(this, { start, end: start, count: 0, lengths: new Int32Array(count), sources: new Uint32Array(count) });
-  }
-  add(values, message) {
-    let { buffer, end } = this;
-    const { parts, width } = this;
-    if (end + 2 > buffer.length) buffer = this.grow(end + 2);
-    buffer[end++] = width >> 8;
-    buffer[end++] = width;
-    for (let i = 0; i < parts.length; i++) {
-      const part = parts[i], cell = part.at === undefined ? part.encode(values) : part, { length } = cell;
-      if (end + 4 * part.width + length > buffer.length) buffer = this.grow(end + 4 * part.width + length);
+/** The text of a function that gives the one which adds a row of a batch: that has nothing left to find out. */
+const adding = (parts, width) => `
+  const { lengths, sources } = rows;
+  ${parts.map((_, i) => `
+    const part${i} = parts[${i}], lengths${i} = part${i}.lengths, starts${i} = part${i}.starts;`).join('')}
+  return (values, message) => {
+    const begin = rows.end;
+    rows.fit(begin);
+    let { bytes, room } = rows, end = begin + 2, length;
+    bytes[begin] = ${width >> 8};
+    bytes[begin + 1] = ${width};
+    ${parts.map(({ name, isLookup, width: columns }, i) => `
+      ${name !== undefined ? `
+        length = part${i}.write(rows, end + 4, values[${JSON.stringify(name)}]);
+        ({ bytes, room } = rows);` : `
+        length = lengths${i}[message];
+        if (end + 4 + length > room) { rows.fit(end + 4 + length); ({ bytes, room } = rows); }
+        if (length > 0) {
+          const start = starts${i}[message];
+          bytes.copyWithin(${isLookup ? 'end' : 'end + 4'}, start, start + length);
+        }`}
       if (length < 0) {
-        buffer.fill(255, end, end += 4 * part.width);
-        buffer[end - 1] = length;
-        continue;
-      }
-      if (!part.isLookup) {
-        if (length < 256) buffer[end + 3] = length;
-        else viewOf(buffer).setInt32(end, length);
-        end += 4;
-      }
-      if (cell === part) buffer.copyWithin(end, cell.at, cell.at + length);
-      else buffer.set(cell, end);
-      end += length;
-    }
-    if (this.count === this.lengths.length) ['lengths', 'sources'].forEach((list) => { this[list] = larger(this[list], 2 * this.count); });
-    this.lengths[this.count] = end - this.end;
-    this.sources[this.count++] = message;
-    this.end = end;
+        bytes.fill(255, end, end += ${4 * columns});
+        bytes[end - 1] = length;
+      } else {
+        ${isLookup ? '' : 'if (length < 256) bytes[end + 3] = length; else rows.view.setInt32(end, length); end += 4;'}
+        end += length;
+      }`).join('')}
+    if (Object.keys(values).length > ${parts.filter(({ name }) => name !== undefined).length}) rows.misspelt(values);
+    const count = rows.count++;
+    lengths[count] = end - begin;
+    sources[count] = message;
+    rows.end = end;
+  };`;
+
+/** The rows of a table. Its block is the batch's cells, then the rows, then zeros. */
+class Rows extends Block {
+  constructor(parts) {
+    const width = parts.reduce((sum, part) => sum + part.width, 0);
+    Object.assign(super(2 + 4 * width), { parts, adds: new Function('rows', 'parts', adding(parts, width)), end: 0 });
   }
-  grow(size) { return (this.buffer = larger(this.buffer, 2 * size)); }
+  begin(columns, start) {
+    this.fit(start);
+    for (const { bytes, base } of columns) this.bytes.set(bytes, base);
+    this.bytes.fill(0, start, Math.max(start, this.end));
+    Object.assign(this, { start, end: start, count: 0, lengths: [], sources: [] });
+    this.add = this.adds(this, this.parts);
+  }
+  misspelt(values) {
+    const unknown = Object.keys(values).find((name) => this.parts.every((part) => part.name !== name));
+    throw new TypeError(`${this.name} has no column ${unknown} that a row gives`);
+  }
   /** Takes back the rows of the message that was last, and what was written of one more. */
   remove(message) {
     while (this.count > 0 && this.sources[this.count - 1] === message) this.end -= this.lengths[--this.count];
-    this.buffer.fill(0, this.end);
+    this.bytes.fill(0, this.end);
   }
   toWit(target) {
-    const { buffer, start, end, count, lengths, sources } = this;
-    return { target, rows: { bytes: buffer.subarray(start, end), lengths: lengths.subarray(0, count) }, sources: sources.subarray(0, count) };
+    const { bytes, start, end, count, lengths, sources } = this;
+    return {
+      target, sources: new Uint32Array(sources).subarray(0, count),
+      rows: { bytes: bytes.subarray(start, end), lengths: new Int32Array(lengths).subarray(0, count) },
+    };
   }
-}
-function larger(list, size) {
-  const copy = new list.constructor(size);
-  copy.set(list);
-  return copy;
 }
 
 /** What is known of a message beside its fields, as far as `wants` asks for it. */
@@ -162,17 +220,16 @@ class Origin {
   begin(batch) {
     this.batch = batch;
     Object.entries(this.packed).forEach(([name, cells]) => cells.begin(batch[name]));
-    return Object.values(this.packed).filter(({ lengths }) => lengths.length);
   }
-  get key() { return this.packed.keys.read(blob); }
-  get value() { return this.packed.values.read(blob); }
+  get key() { return this.packed.keys.read(blob, this.message); }
+  get value() { return this.packed.values.read(blob, this.message); }
   get time() { const time = this.batch.timestamps[this.message]; return time === -1 ? null : time; }
   get partition() { return this.batch.partitions[this.message]; }
   get offset() { return this.batch.offsets[this.message]; }
   /** Pairs of a name and bytes, which may be null. */
   get headers() {
-    const { view, bytes } = this.packed.headers;
-    let at = this.packed.headers.at + 2;
+    const { view, bytes, starts } = this.packed.headers;
+    let at = starts[this.message] + 2;
     const next = () => {
       const length = view.getInt32(at), start = at + 4;
       at = start + Math.max(length, 0);
@@ -183,16 +240,16 @@ class Origin {
   /** An id for a row, which a replay makes again; `row` tells the rows of one message apart. */
   id(row = 0) {
     const name = toUtf8(`${this.batch.topic}/${this.partition}/${this.offset}/${row}`);
-    const id = sha1(Uint8Array.of(...POSITIONS, ...name)).slice(0, 16);
-    id[6] = id[6] & 15 | 0x50;
-    id[8] = id[8] & 63 | 0x80;
-    return kinds.uuid.read({ bytes: id }, 0, 16);
+    const bytes = sha1(Uint8Array.of(...POSITIONS, ...name)).slice(0, 16);
+    bytes[6] = bytes[6] & 15 | 0x50;
+    bytes[8] = bytes[8] & 63 | 0x80;
+    return uuid.read({ bytes }, 0, 16);
   }
 }
 const POSITIONS = Uint8Array.fromHex('67ffd61662345b16af12c81cbe97856e');
 
 function sha1(message) {
-  const bytes = new Uint8Array((message.length + 72) >> 6 << 6), view = viewOf(bytes), w = new Int32Array(80);
+  const bytes = new Uint8Array((message.length + 72) >> 6 << 6), view = new DataView(bytes.buffer), w = new Int32Array(80);
   bytes.set(message);
   bytes[message.length] = 128;
   view.setUint32(bytes.length - 4, 8 * message.length);
@@ -213,39 +270,35 @@ function sha1(message) {
   return new Uint8Array(digest.buffer);
 }
 
-const kindOf = (name) => kinds[name] ?? fail(name, `type; there are ${Object.keys(kinds).join(', ')}`);
-const columnsOf = (types) => Object.entries(types).map(([name, kind]) => ({ name, kind }));
-
 class Plugin {
   constructor({ name, version = '0.1.0', fields = {}, lookups = {}, tables, codes = [], wants = [], transform }) {
-    Object.assign(this, { transform, codes: [...codes, 'exception'], message: {}, origin: new Origin() });
-    const sources = {}; // what `message` has and a table may name
-    const source = (name, cells, columns, get) => {
+    Object.assign(this, { transform, codes: [...new Set([...codes, 'exception'])], message: {}, origin: new Origin() });
+    const { message, origin } = this, sources = {}; // what `message` has and a table may name
+    const source = (name, columns, read, more) => {
       if (name in sources) throw new Error(`there are two of the name ${name}`);
-      sources[name] = Object.assign(cells, { columns, width: columns.length });
-      Object.defineProperty(this.message, name, { get, enumerable: true });
+      const cells = sources[name] = new Cells({ columns, width: columns.length, ...more });
+      Object.defineProperty(message, name, { get: () => read(cells, origin.message), enumerable: true });
       return cells;
     };
     this.fields = Object.entries(fields).map(([name, type]) => {
       const optional = type.endsWith('?'), kind = optional ? type.slice(0, -1) : type, reader = kindOf(kind);
-      const cells = source(name, new Cells(), [{ name, kind }], () => cells.read(reader));
-      return Object.assign(cells, { wit: { name, kind, optional } });
+      return source(name, [{ name, kind }], (cells, at) => cells.read(reader, at), { wit: { name, kind, optional } });
     });
-    this.lookups = Object.entries(lookups).map(([name, { key, by, columns }]) => {
-      const readers = Object.entries(columns).map(([column, kind]) => [column, kindOf(kind)]), [keyed] = columnsOf(key);
-      if (typeof by !== 'function' && !(by in fields)) throw new Error(`${name} is looked up by ${by}, which is no field`);
-      const wit = { name, key: keyed, columns: columnsOf(columns) };
-      const cells = source(name, new Cells(), wit.columns, () => cells.readAll(readers));
-      return Object.assign(cells, { isLookup: true, by: sources[by] ?? by, reader: kindOf(keyed.kind), wit });
+    this.lookups = Object.entries(lookups).map(([name, { key, by, columns: types }]) => {
+      if (typeof by !== 'function' && !(by in fields)) fail(by, `field, by which ${name} is looked up`);
+      const columns = columnsOf(types), [keyed] = columnsOf(key);
+      const readers = columns.map((column) => [column.name, kindOf(column.kind)]);
+      const more = { isLookup: true, by: sources[by] ?? by, key: kindOf(keyed.kind), wit: { name, key: keyed, columns } };
+      return source(name, columns, (cells, at) => cells.readAll(readers, at), more);
     });
     this.tables = Object.entries(tables).map(([name, table]) => {
       const { table: inDatabase = name, operation = 'upsert', columns } = Array.isArray(table) ? { columns: table } : table;
       const parts = columns.flatMap((column) => (typeof column === 'string'
-        ? sources[column] ?? fail(column, 'field or lookup') : Object.entries(column).map(([name, kind]) => new Given(name, kind))));
-      const rows = new Rows(parts), witColumns = parts.flatMap((part) => part.columns ?? [{ name: part.name, kind: part.kind }]);
-      return Object.assign(rows, { name, wit: { table: inDatabase, operation, columns: witColumns } });
+        ? sources[column] ?? fail(column, 'field or lookup')
+        : Object.entries(column).map(([given, kind]) => new Given(given, kind))));
+      const wit = { table: inDatabase, operation, columns: parts.flatMap((part) => part.columns) };
+      return Object.assign(new Rows(parts), { name, wit });
     });
-    this.byName = Object.fromEntries(this.tables.map((rows) => [rows.name, rows]));
     const witOf = (list) => list.map(({ wit }) => wit);
     this.wit = {
       name, version, codes: this.codes, wants: Object.fromEntries(['positions', ...wants].map((want) => [want, true])),
@@ -255,89 +308,91 @@ class Plugin {
 
   /** The contract's `transform`. */
   run(batch) {
-    const { fields, lookups, tables, origin, message, transform, byName } = this, { count } = batch;
+    const { fields, lookups, tables, origin, message, transform } = this, { count } = batch;
     this.outcome = { rows: [], rejected: [], filtered: [] };
-    this.done = new Set();
-    const columns = [...fields, ...origin.begin(batch)];
+    const done = this.done = new Uint8Array(count); // which have an outcome
+    origin.begin(batch);
     let end = 0;
     fields.forEach((cells, i) => { end = cells.begin(batch.fields[i], end); });
-    lookups.forEach((cells, i) => {
-      end = cells.begin(find(i, this.keysOf(cells, columns, count)), end);
-      columns.push(cells);
-    });
-    tables.forEach((rows) => rows.begin([...fields, ...lookups], end, count));
-    this.each(columns, count, (i) => {
-      const made = transform(message, origin);
-      if (made instanceof Refusal) return this.refuse(i, made);
-      let added = 0;
-      for (const name in made) {
-        const rows = byName[name] ?? fail(name, 'table of this plugin'), values = made[name];
-        if (Array.isArray(values)) values.forEach((row) => { rows.add(row, i); added++; });
-        else rows.add(values, i, added++);
+    lookups.forEach((cells, i) => { end = cells.begin(find(i, this.keysOf(cells, count)), end); });
+    tables.forEach((rows) => rows.begin([...fields, ...lookups], end));
+    for (let i = 0; i < count; i++) {
+      if (done[i]) continue;
+      origin.message = i;
+      try {
+        const made = transform(message, origin);
+        if (made?.[REFUSED]) this.refuse(i, made);
+        else this.store(i, made);
+      } catch (error) {
+        this.failed(i, error);
       }
-      if (!added) throw new TypeError('transform returned no row; what is left out on purpose is filtered(code)');
-    });
+    }
     this.outcome.rows = tables.map((rows, target) => rows.toWit(target)).filter(({ sources }) => sources.length);
     return this.outcome;
   }
 
-  /** Calls `work` for each message that has no outcome yet; what it throws is the message's. */
-  each(columns, count, work) {
-    const { done, origin } = this;
-    for (const cells of columns) cells.next = cells.base;
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < columns.length; c++) {
-        const cells = columns[c], length = cells.lengths[i];
-        cells.at = cells.next;
-        cells.length = length;
-        if (length > 0) cells.next += length;
-      }
-      if (done.size && done.has(i)) continue;
-      origin.message = i;
-      try {
-        work(i);
-      } catch (error) {
-        this.tables.forEach((rows) => rows.remove(i));
-        const reason = told(error);
-        log.error(`exception on ${origin.batch.topic}/${origin.partition}/${origin.offset}: ${reason}`);
-        this.refuse(i, rejected('exception', reason));
-      }
+  store(message, made) {
+    const { tables } = this;
+    let named = 0, added = 0;
+    for (let i = 0; i < tables.length; i++) {
+      const rows = tables[i], values = made?.[rows.name];
+      if (values === undefined) continue;
+      named++;
+      if (Array.isArray(values)) values.forEach((row) => rows.add(row, message, added++));
+      else rows.add(values, message, added++);
     }
+    if (named < Object.keys(made ?? {}).length) {
+      for (const name in made) if (tables.every((rows) => rows.name !== name)) fail(name, 'table of this plugin');
+    }
+    if (added) return;
+    throw new TypeError(made instanceof Promise ? 'transform is asynchronous, and nothing waits for it'
+      : 'transform returned no row; what is left out on purpose is filtered(code)');
   }
 
-  refuse(message, { list, code, reason }) {
+  /** What `by` or `transform` has thrown is the message's. */
+  failed(message, error) {
+    const { batch, partition, offset } = this.origin;
+    this.tables.forEach((rows) => rows.remove(message));
+    const reason = told(error, this.transform);
+    log.error(`exception on ${batch.topic}/${partition}/${offset}: ${reason}`);
+    this.refuse(message, rejected('exception', reason));
+  }
+
+  refuse(message, { [REFUSED]: list, code, reason }) {
     const index = this.codes.indexOf(code);
     if (index < 0) throw new Error(`the code ${code} is not declared`);
     this.outcome[list].push({ message, code: index, reason });
-    this.done.add(message);
+    this.done[message] = 1;
   }
 
-  keysOf({ by, reader }, columns, count) {
-    if (by instanceof Cells) return by;
-    const keys = [], lengths = new Int32Array(count).fill(-1);
+  keysOf({ by, key: kind }, count) {
+    const lengths = new Int32Array(by.lengths ?? count);
+    if (by instanceof Cells) return { bytes: by.bytes, lengths };
+    const block = new Block();
     let end = 0;
-    this.each(columns, count, (i) => {
-      const key = by(this.message, this.origin);
-      if (key === null) return;
-      keys.push(reader.write(key, 'key'));
-      end += lengths[i] = keys.at(-1).length;
-    });
-    const bytes = new Uint8Array(end);
-    for (const key of keys.reverse()) bytes.set(key, end -= key.length);
-    return { bytes, lengths };
+    for (let i = 0; i < count; i++) {
+      this.origin.message = i;
+      try {
+        const key = this.done[i] ? null : by(this.message, this.origin);
+        lengths[i] = key === null ? -1 : kind.write(block, end, key, 'key');
+        end += Math.max(lengths[i], 0);
+      } catch (error) {
+        lengths[i] = -1;
+        this.failed(i, error);
+      }
+    }
+    return { bytes: block.bytes.subarray(0, end), lengths };
   }
 }
 
-/** What an exception says, and where in the author's files it was thrown. */
-function told(error) {
+/** What an exception says, and where in the author's files it was thrown, or else where `author` is. */
+function told(error, author) {
   if (!(error instanceof Error)) return String(error);
-  const places = Array.from((error.stack ?? '').matchAll(/\(\/(?:build\/)?(.+:\d+):\d+\)/g), ([, place]) => place);
+  const stack = `${error.stack ?? ''} (${author?.fileName}:${author?.lineNumber}:0)`;
+  const places = Array.from(stack.matchAll(/\(\/(?:build\/)?(.+?:\d+):\d+\)/g), ([, place]) => place);
   const place = places.find((each) => !each.includes('sluice.js'));
   return `${error.name}: ${error.message}${place ? ` (${place})` : ''}`;
 }
-
-/** Text of UTF-8 bytes, as keys, values and headers are. */
-export const textOf = (bytes) => toText(toBinary(bytes));
 
 /**
  * The plugin: what it reads and writes, and what becomes of a message. A function of the pipeline's
