@@ -1,12 +1,14 @@
-"""What `spotify` costs in each language: `host bench` measures it beside the one in Rust, in turn, and a page
-has a table of that between its marks."""
+"""What `spotify` costs in each language: `host bench` measures it beside the one in Rust, in turn, and the pages
+have that between their marks: one a table of all, each language's its own."""
 
 import json
 import subprocess
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/writing-a-plugin.md"
 # The batches whose figures are shown, of those that are measured.
 BATCH = 1_000
 # How comments begin, by a source's suffix. Python's own, at the beginning of a definition, count as code.
@@ -23,6 +25,7 @@ HEAD = """
 class Costs:
     """What a plugin costs, what that is of Rust's time in the same run, and the lines that somebody wrote."""
 
+    title: str
     language: str
     figures: dict
     ratio: float
@@ -32,7 +35,7 @@ class Costs:
     def row(self):
         told, cost = self.figures, at_batch(self.figures["costs"])
         cells = [
-            self.language,
+            self.title,
             f"{cost['all']['median_ns']:,.0f} ns",
             f"{self.ratio:.2f}",
             f"{cost['calls']['median_ns']:,.0f} ns",
@@ -46,20 +49,29 @@ class Costs:
         ]
         return f"| {' | '.join(cells)} |\n"
 
+    def sentence(self):
+        told, cost = self.figures, at_batch(self.figures["costs"])
+        said = (
+            f"`spotify` in {self.title} takes {cost['all']['median_ns']:,.0f} ns a message, {self.ratio:.2f} of Rust's "
+            f"time, and {told['memory_bytes'] / 1e6:.1f} MB. The component has {told['bytes'] / 1e3:,.0f} kB; it is "
+            f"compiled in {told['compile_ms']:,.0f} ms, and loaded in {told['cached_ms']:.1f} ms from then on: "
+            "[all languages](../../docs/writing-a-plugin.md#a-page-a-language).")
+        return f"\n{textwrap.fill(said, 118, break_long_words=False, break_on_hyphens=False)}\n\n"
+
 
 def of(language, folder):
-    """Of the plugin in a folder, which is built; the language's own has its page and its SDK."""
-    title = (language / "README.md").read_text().split("\n")[0]
+    """Of the plugin in a folder, which is built."""
     own = [path for path in folder.iterdir() if path.suffix in COMMENTS and not is_sdk(path)]
-    # With what one language takes from another.
-    sdk = [path for path in folder.iterdir() if is_sdk(path)] or [path for path in language.iterdir() if is_sdk(path)]
-    return measured(folder, title.removeprefix("# A plugin in "), own, sdk)
+    # With what one language takes from another; else it lies beside the language's page.
+    sdk = [path for path in folder.iterdir() if is_sdk(path)]
+    sdk = sdk or [path for path in page(language).parent.iterdir() if is_sdk(path)]
+    return measured(folder, language, own, sdk)
 
 
 def of_carried():
     """Of the one in Rust that the binary carries, beside itself: how far two runs of the same are apart."""
     plugins = ROOT / "plugins"
-    return measured("spotify", "Rust", [plugins / "spotify/src/lib.rs"], (plugins / "sdk/src").glob("*.rs"))
+    return measured("spotify", "rust", [plugins / "spotify/src/lib.rs"], (plugins / "sdk/src").glob("*.rs"))
 
 
 def measured(plugin, language, own, sdk):
@@ -67,7 +79,12 @@ def measured(plugin, language, own, sdk):
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     told = json.loads(ran.stdout)
     whole = [at_batch(told[which]["costs"])["all"]["median_ns"] for which in ("plugin", "beside")]
-    return Costs(language, told["plugin"], whole[0] / whole[1], lines(own), lines(sdk))
+    title = page(language).read_text().split("\n")[0].removeprefix("# A plugin in ")
+    return Costs(title, language, told["plugin"], whole[0] / whole[1], lines(own), lines(sdk))
+
+
+def page(language):
+    return ROOT / "languages" / language / "README.md"
 
 
 def at_batch(costs):
@@ -90,9 +107,16 @@ def code_of(source):
     return sum(1 for line in told if line and not line.startswith(COMMENTS[source.suffix]))
 
 
-def write(page, found):
-    """Puts the table between the page's marks, the fastest first."""
+def write(found):
+    """Puts what was found between the pages' marks; the table has the fastest first."""
     rows = "".join(each.row() for each in sorted(found, key=lambda each: each.ratio))
-    text = page.read_text()
+    texts = {PAGE: marked(PAGE, HEAD + rows)}
+    texts |= {page(each.language): marked(page(each.language), each.sentence()) for each in found}
+    for path, text in texts.items():
+        path.write_text(text)
+
+
+def marked(path, told):
+    text = path.read_text()
     begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    page.write_text(text[:begin] + HEAD + rows + text[end:])
+    return text[:begin] + told + text[end:]

@@ -367,3 +367,29 @@ fn a_core_module_needs_no_more_than_its_page_says() {
         assert!(told.to_string().contains(says), "{other}: {told}");
     }
 }
+
+/// Whoever writes a plugin by hand goes by the numbers of that page.
+#[test]
+fn the_numbers_of_the_page_are_those_of_the_contract() {
+    let contract = include_str!("../../../wit/plugin.wit");
+    let page = include_str!("../../../docs/writing-a-plugin.md").replace('\n', " ");
+    let is_flag = |kind: &str| kind.starts_with("flags");
+    for kind in [
+        "enum cql-type",
+        "enum level",
+        "enum operation",
+        "flags wants",
+    ] {
+        let (_, members) = contract.split_once(&format!("{kind} {{")).unwrap();
+        let members = members.split('}').next().unwrap().lines();
+        let members = members.filter(|line| !line.trim().starts_with("///"));
+        let members: Vec<_> = members.flat_map(|line| line.split([',', ' '])).collect();
+        let members = members.into_iter().filter(|member| !member.is_empty());
+        let numbered = members.enumerate().map(|(at, member)| match is_flag(kind) {
+            true => format!("{member} {}", 1 << at),
+            false => format!("{at} {member}"),
+        });
+        let told = numbered.collect::<Vec<_>>().join(", ");
+        assert!(page.contains(&told), "{kind}: {told}");
+    }
+}

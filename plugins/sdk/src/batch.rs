@@ -77,7 +77,7 @@ impl<'a> Batch<'a> {
         Cells::new(&self.messages.keys)
     }
 
-    /// The messages' headers as the contract packs them ([`crate::Wants::HEADERS`]).
+    /// The messages' headers ([`crate::Wants::HEADERS`]): [`Cell::header`] finds one by its name.
     pub fn headers(&self) -> Cells<'a> {
         Cells::new(&self.messages.headers)
     }
@@ -257,6 +257,26 @@ impl<'a> Cell<'a> {
     /// A `double`.
     pub fn double(self) -> f64 {
         f64::from_be_bytes(self.fixed())
+    }
+
+    /// The days since 1970 of a `date`.
+    pub fn date(self) -> i32 {
+        // 2^31 stands for 1970: the sign's bit is turned over.
+        i32::from_be_bytes(self.fixed()) ^ i32::MIN
+    }
+
+    /// Of a message's headers, the value of the first of this name; null if there is none.
+    pub fn header(self, name: &str) -> Self {
+        let (_, mut rest) = self.value().split_at(2);
+        while !rest.is_empty() {
+            let (found, value);
+            (found, rest) = split_cell(rest);
+            (value, rest) = split_cell(rest);
+            if found.0 == Some(name.as_bytes()) {
+                return value;
+            }
+        }
+        Cell(None)
     }
 
     pub(crate) fn value(self) -> &'a [u8] {

@@ -340,11 +340,13 @@ fn ids_are_those_that_every_language_makes() {
 #[test]
 fn what_is_wanted_is_seen() {
     fn transform(batch: &Batch<'_>, _: &mut Outcome) {
-        let keys = batch.keys();
+        let (keys, headers) = (batch.keys(), batch.headers());
         for message in batch {
             let (key, time) = (keys.at(message).bytes(), batch.timestamp(message));
             let position = batch.position(message);
             log::info(&format!("{} {key:?} {time:?} {position:?}", batch.topic()));
+            let headers = ["a", "b", "x"].map(|name| headers.at(message).header(name).bytes());
+            log::info(&format!("{headers:?}"));
         }
     }
     struct Wanting;
@@ -361,13 +363,22 @@ fn what_is_wanted_is_seen() {
     let mut messages = rig.messages(&[&[], &[]]);
     messages.keys.push(Some(b"k"));
     messages.keys.push(None);
+    // How many, then each name and value after its length, of which -1 is null; the first of a name counts.
+    let headers = b"\0\x03\0\0\0\x01a\0\0\0\x01x\0\0\0\x01b\xff\xff\xff\xff\0\0\0\x01a\0\0\0\x01y";
+    messages.headers.push(Some(headers));
+    messages.headers.push(Some(b"\0\0"));
     messages.timestamps = vec![7, -1];
     logged();
     rig.transform(&messages);
     let lines: Vec<_> = logged().into_iter().map(|(_, line)| line).collect();
     assert_eq!(
         lines,
-        ["test Some([107]) Some(7) (0, 0)", "test None None (0, 1)"]
+        [
+            "test Some([107]) Some(7) (0, 0)",
+            "[Some([120]), None, None]",
+            "test None None (0, 1)",
+            "[None, None, None]"
+        ]
     );
     assert!(logged().is_empty());
 }

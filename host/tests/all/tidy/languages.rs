@@ -59,12 +59,14 @@ pub(super) fn calls(tree: &Tree) -> Vec<Finding> {
         let page = format!("{folder}/README.md");
         let text = tree.get(&page).map_or("", String::as_str);
         let text = text.split("\n## Traps").next().unwrap_or(text);
-        let own = if folder.ends_with("/rust") {
+        let carried = if folder.ends_with("/rust") {
             "plugins/"
         } else {
             folder
         };
-        let is_plugin = |path: &str| path.starts_with(own) && !path.contains("/sluice.");
+        let is_plugin = |path: &str| {
+            [folder, carried].iter().any(|own| path.starts_with(*own)) && !path.contains("/sluice.")
+        };
         let sources: Vec<&str> = tree
             .iter()
             .filter(|(path, _)| is_plugin(path) && !path.ends_with(".md"))
