@@ -237,19 +237,19 @@ SLUICE_NUMBER(double, double)
 
 typedef struct { uint32_t message; uint16_t code; sluice_string reason; } sluice_rejection;
 typedef struct { uint32_t message; uint16_t code; } sluice_filtered;
-// Takes back the rows that a message had.
 static inline void sluice_take_back(uint32_t message) {
   for (sluice_rows *rows = sluice_targets; rows < sluice_targets + 16; rows++)
     while (rows->sources.size && ((uint32_t *)rows->sources.at)[rows->sources.size - 1] == message)
       rows->sources.size--, rows->cells.size -= ((uint32_t *)rows->lengths.at)[--rows->lengths.size];
 }
-// Refuses a message that cannot be used, with a code's index and a reason for a person, as `printf`.
+// Refuses a message that cannot be used, with a code's index and a reason for a person, as `printf`. It
+// takes back the message's rows.
 #define sluice_reject(message, code, ...) sluice_reject_because(message, code, sluice_print(__VA_ARGS__))
 static inline void sluice_reject_because(uint32_t message, uint16_t code, sluice_string reason) {
   sluice_take_back(message);
   *(sluice_rejection *)sluice_grow(&sluice_out.rejected, 1, 16) = (sluice_rejection){ message, code, reason };
 }
-// Leaves a message out on purpose.
+// Leaves a message out on purpose. It takes back the message's rows.
 static inline void sluice_filter(uint32_t message, uint16_t code) {
   sluice_take_back(message);
   *(sluice_filtered *)sluice_grow(&sluice_out.filtered, 1, 8) = (sluice_filtered){ message, code };

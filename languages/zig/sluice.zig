@@ -188,7 +188,11 @@ pub const Outcome = struct {
     rejected: std.ArrayList(struct { message: u32, code: u32, reason: []const u8 }) = .empty,
     filtered: std.ArrayList(struct { message: u32, code: u32 }) = .empty,
 
-    const Rows = struct { cells: std.ArrayList(u8) = .empty, lengths: std.ArrayList(u32) = .empty, sources: std.ArrayList(u32) = .empty };
+    const Rows = struct {
+        cells: std.ArrayList(u8) = .empty,
+        lengths: std.ArrayList(u32) = .empty,
+        sources: std.ArrayList(u32) = .empty,
+    };
 
     /// Writes a row: a tuple of values, encoded cells, nulls and matches in the order of the table's
     /// columns.
@@ -410,7 +414,9 @@ fn init(at: [*]const u8, len: usize) callconv(.c) [*]const u32 {
 var outcome: Outcome = .{};
 fn transform(from: *const Messages) callconv(.c) [*]const u32 {
     // The answer before was read: its rows' memory is this one's.
-    for (&outcome.rows) |*rows| inline for (.{ "cells", "lengths", "sources" }) |list| @field(rows, list).clearRetainingCapacity();
+    for (&outcome.rows) |*rows| {
+        inline for (.{ "cells", "lengths", "sources" }) |list| @field(rows, list).clearRetainingCapacity();
+    }
     outcome = .{ .rows = outcome.rows };
     const messages = arena.alloc(Message, from.count) catch oom();
     var batch: Batch = .{
@@ -426,7 +432,9 @@ fn transform(from: *const Messages) callconv(.c) [*]const u32 {
     plugin.transform(&batch, &outcome) catch |err| @panic(@errorName(err));
 
     var groups: [description.targets.len]struct { usize, []const u8, []const u32, []const u32 } = undefined;
-    for (&groups, outcome.rows, 0..) |*group, rows, target| group.* = .{ target, rows.cells.items, rows.lengths.items, rows.sources.items };
+    for (&groups, outcome.rows, 0..) |*group, rows, target| {
+        group.* = .{ target, rows.cells.items, rows.lengths.items, rows.sources.items };
+    }
     return lowered(.{ @as([]const @TypeOf(groups[0]), &groups), outcome.rejected.items, outcome.filtered.items });
 }
 fn post(_: usize) callconv(.c) void {
