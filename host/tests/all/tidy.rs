@@ -179,13 +179,14 @@ const RULES: &[Rule] = &[
         name: "a language's page shows what a plugin begins with, and the way there",
         check: languages::pages,
         bad: &[
-            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ host new a\n```\n\n```c\nint b;\n```\n")],
-            &[("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ pip install zig\n```\n\n```c\nint a;\n```\n")],
-            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ 1\n$ 2\n$ 3\n$ 4\n$ 5\n$ 6\n$ 7\n$ 8\n$ 9\n```\n\n```c\nint a;\n```\n")],
+            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ host new a\n```\n\n```c\nint b;\n```\n<!-- languages/check --table -->\n")],
+            &[("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ pip install zig\n```\n\n```c\nint a;\n```\n<!-- languages/check --table -->\n")],
+            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ 1\n$ 2\n$ 3\n$ 4\n$ 5\n$ 6\n$ 7\n$ 8\n$ 9\n```\n\n```c\nint a;\n```\n<!-- languages/check --table -->\n")],
+            &[("languages/c/scaffold/build.toml", ""), ("languages/c/scaffold/a.c", "int a;\n"), ("languages/c/README.md", "\n```console\n$ host new a\n```\n\n```c\nint a;\n```\n")],
         ],
         good: &[
             ("languages/c/scaffold/build.toml", "a = \"Zig: pip install zig==1\"\n"), ("languages/c/scaffold/a.c", "int a;\n"),
-            ("languages/c/README.md", "A page:\n\n```console\n$ pip install zig==1   # 1. Zig\n```\n\n```c\nint a;\n```\n"),
+            ("languages/c/README.md", "A page:\n\n```console\n$ pip install zig==1   # 1. Zig\n```\n\n```c\nint a;\n```\n<!-- languages/check --table -->\n"),
         ],
     },
     Rule {

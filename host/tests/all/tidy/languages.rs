@@ -5,6 +5,9 @@ use super::{Finding, Tree};
 /// As many commands as lead from a language's page to a plugin that works.
 const STEPS_MAX: usize = 8;
 
+/// Where `languages/check --table` writes what a plugin costs in the language.
+const PLACE: &str = "\n<!-- languages/check --table -->\n";
+
 /// The page of a language that a plugin can begin in shows the plugin that `host new` writes, and the few
 /// commands that lead there; `languages/check` types them in.
 pub(super) fn pages(tree: &Tree) -> Vec<Finding> {
@@ -23,6 +26,9 @@ pub(super) fn pages(tree: &Tree) -> Vec<Finding> {
         let is_shown = sources.any(|(_, source)| text.contains(&format!("\n{source}```\n")));
         if !is_shown {
             complain(format!("it shows no whole file of {begun}"));
+        }
+        if !text.contains(PLACE) {
+            complain(format!("it has no {PLACE:?} for what a plugin costs"));
         }
         let (_, console) = text.split_once("\n```console\n").unwrap_or_default();
         let console = console.split("\n```").next().unwrap_or_default();
