@@ -101,6 +101,7 @@ static inline sluice_string sluice_print(const char *format, ...) {
   int size = vsnprintf(NULL, 0, format, again);
   char *at = sluice_alloc(size + 1);
   vsnprintf(at, size + 1, format, values);
+  va_end(again), va_end(values);
   return (sluice_string){ at, size };
 }
 #define sluice_log(level, ...) \

@@ -108,13 +108,16 @@ pub const Message = struct {
     }
     /// Its bytes as they came; null is a tombstone.
     pub fn value(message: Message) Cell {
+        wanted("values");
         return message.batch.values[message.index];
     }
     pub fn key(message: Message) Cell {
+        wanted("keys");
         return message.batch.keys[message.index];
     }
     /// The value of the first header of a name.
     pub fn header(message: Message, name: []const u8) Cell {
+        wanted("headers");
         const headers = message.batch.headers[message.index].?;
         var rest = headers[2..];
         for (0..std.mem.readInt(u16, headers[0..2], .big)) |_| {
@@ -125,13 +128,16 @@ pub const Message = struct {
     }
     /// In milliseconds since 1970, if it has a time.
     pub fn timestamp(message: Message) ?i64 {
+        wanted("timestamps");
         const time = message.batch.from.timestamps.slice()[message.index];
         return if (time == -1) null else time;
     }
     pub fn partition(message: Message) i32 {
+        wanted("positions");
         return message.batch.from.partitions.slice()[message.index];
     }
     pub fn offset(message: Message) i64 {
+        wanted("positions");
         return message.batch.from.offsets.slice()[message.index];
     }
     /// An id for a row, made of where the message stands: a replay makes the same one. `row` tells the
@@ -145,6 +151,9 @@ pub const Message = struct {
         uuid[6] = (uuid[6] & 0x0f) | 0x50;
         uuid[8] = (uuid[8] & 0x3f) | 0x80;
         return uuid;
+    }
+    fn wanted(comptime what: []const u8) void {
+        if (!@field(description.wants, what)) @compileError("`wants` does not name `" ++ what ++ "`");
     }
 };
 
