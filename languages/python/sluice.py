@@ -1,13 +1,14 @@
 """Sluice for Python: say what a plugin reads and writes, and what becomes of a message.
 
 README.md tells how. The contract underneath is plugin.wit; the modules imported first are made of it when the
-plugin is built. Python interprets, so what many messages need is done for a whole batch at once: cells that a
-table takes as they came are joined before the first of its rows is asked for.
+plugin is built. Python interprets, so what many messages need is done for a whole batch at once: a table's rows
+are put together, column by column, when all messages have been through `transform`.
 """
 import json
+import re
 import uuid
 from datetime import date, datetime, timedelta, timezone
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from struct import Struct
 
 from componentize_py_types import Err
@@ -41,16 +42,24 @@ def filtered(code):
 UNSET = object()
 """In place of a value: leaves the column as it is in the table."""
 
+# Where the author's files are, by the number of their folder; of those of Python itself none is named.
+_OWN = re.compile(r"/\d+/(.+)")
+# A plugin's end is that of its message, too.
+_CAUGHT = Exception, SystemExit
 _POSITIONS = uuid.uuid5(uuid.NAMESPACE_URL, "sluice:position")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _length, _count = Struct(">i"), Struct(">H")
-_NULL, _LEFT = _length.pack(-1), _length.pack(-2)
-# By length; the last one, at -1, is that of null.
-_PREFIX = [_length.pack(length) for length in range(4096)] + [_NULL]
 
 
-def _prefix(length):
-    return _PREFIX[length] if length < 4096 else _length.pack(length)
+class _Prefixes(dict):
+    """What stands in front of a cell in a row, by the cell's length."""
+
+    def __missing__(self, length):
+        return self.setdefault(length, _length.pack(length)) if length < 4096 else _length.pack(length)
+
+
+_PREFIX = _Prefixes()
+_NULL, _LEFT = _PREFIX[-1], _PREFIX[-2]
 
 
 def _fixed(letter, into=lambda value: value):
@@ -82,6 +91,13 @@ def _columns(types):
     return [Column(name, CqlType[kind.upper()]) for name, kind in types.items()]
 
 
+def _written(value, kind, name):
+    try:
+        return _KINDS[kind][1](value)
+    except Exception:
+        raise TypeError(f"{value!r} is no {kind}, which {name} is") from None
+
+
 def _cells(packed):
     """The values of a column, by message: bytes, or None."""
     block, lengths = packed.bytes, packed.lengths
@@ -96,10 +112,10 @@ class _Source:
     def __init__(self, name, types, is_lookup=False):
         self.name, self.columns, self.is_lookup = name, _columns(types), is_lookup
         self.readers = [(column, _KINDS[kind][0]) for column, kind in types.items()]
-        self.nulls = _NULL * len(types)
+        self.null = _NULL * len(types) if is_lookup else b""
 
     def begin(self, packed):
-        self.cells, self._copies = _cells(packed), None
+        self.lengths, self.cells = packed.lengths, _cells(packed)
 
     def read(self, message):
         cell = self.cells[message]
@@ -112,63 +128,71 @@ class _Source:
             values[column] = None if length < 0 else reader(cell[at - length:at])
         return values
 
-    def copies(self):
-        """Its cells as they stand in rows, by message."""
-        if self._copies is None:
-            nulls, is_lookup = self.nulls, self.is_lookup
-            self._copies = [
-                nulls if cell is None else cell if is_lookup else _prefix(len(cell)) + cell for cell in self.cells]
-        return self._copies
+    def columns_of(self, pick):
+        """What stands in rows of it, one after another: lists of pieces, by row."""
+        prefixes = [] if self.is_lookup else [list(map(_PREFIX.__getitem__, self.lengths))]
+        cells = [self.null if cell is None else cell for cell in self.cells] if None in self.cells else self.cells
+        return map(pick, [*prefixes, cells])
 
 
 class _Given:
     """A column whose value the author gives."""
 
     def __init__(self, name, kind):
-        self.name, self.kind, self.columns, self.write = name, kind, _columns({name: kind}), _KINDS[kind][1]
+        self.name, self.kind, self.columns = name, kind, _columns({name: kind})
 
-    def cell(self, values):
-        value = values[self.name]
-        if value is None or value is UNSET:
-            return _NULL if value is None else _LEFT
+    def add(self, values):
         try:
-            cell = self.write(value)
-        except Exception:
-            raise TypeError(f"{value!r} is no {self.kind}, which {self.name} is") from None
-        return _prefix(len(cell)) + cell
+            value = values[self.name]
+        except KeyError:
+            raise TypeError(f"no value for the column {self.name}") from None
+        if value is None or value is UNSET:
+            return self.cells.append(_NULL if value is None else _LEFT)
+        cell = _written(value, self.kind, self.name)
+        self.cells.append(_PREFIX[len(cell)] + cell)
+
+    def columns_of(self, _):
+        return [self.cells]
 
 
 class _Table:
-    def __init__(self, name, given, sources):
-        given = given if isinstance(given, dict) else {"columns": given}
-        self.parts = []
-        for column in given["columns"]:
+    def __init__(self, name, described, sources):
+        described = described if isinstance(described, dict) else {"columns": described}
+        self.name, self.parts = name, []
+        for column in described["columns"]:
             self.parts += [sources[column]] if isinstance(column, str) else [_Given(*pair) for pair in column.items()]
+        self.given = [part for part in self.parts if isinstance(part, _Given)]
         columns = [column for part in self.parts for column in part.columns]
         self.count = _count.pack(len(columns))
-        self.target = Target(given.get("table", name), Operation[given.get("operation", "upsert").upper()], columns)
+        operation = Operation[described.get("operation", "upsert").upper()]
+        self.target = Target(described.get("table", name), operation, columns)
 
-    def begin(self, count):
-        """Joins neighbouring copied cells, so that a row is put together of few pieces."""
-        self.rows, self.sources, self.pieces, run = [], [], [], [[self.count] * count]
-        for part in self.parts + [None]:
-            if isinstance(part, _Source):
-                run.append(part.copies())
-                continue
-            if run:
-                self.pieces.append(list(map(b"".join, zip(*run))) if len(run) > 1 else run[0])
-                run = []
-            if part:
-                self.pieces.append(part)
+    def begin(self):
+        self.sources = []
+        for part in self.given:
+            part.cells = []
 
-    def row(self, message, values):
-        if len(self.pieces) == 1:
-            return self.pieces[0][message]
-        return b"".join([
-            piece[message] if type(piece) is list else piece.cell(values) for piece in self.pieces])
+    def add(self, message, values):
+        for part in self.given:
+            part.add(values)
+        if len(values) > len(self.given):
+            unknown = values.keys() - {part.name for part in self.given}
+            raise TypeError(f"{self.name} has no column {min(unknown)} that a row gives")
+        self.sources.append(message)
 
-    def outcome(self, target):
-        return Rows(target, Packed(b"".join(self.rows), list(map(len, self.rows))), self.sources)
+    def remove(self, message):
+        """Takes back the rows of the message that was last, and what was written of one more."""
+        while self.sources and self.sources[-1] == message:
+            self.sources.pop()
+        for part in self.given:
+            del part.cells[len(self.sources):]
+
+    def outcome(self, target, count):
+        sources = self.sources
+        pick = list if sources == list(range(count)) else lambda pieces: [pieces[message] for message in sources]
+        columns = [column for part in self.parts for column in part.columns_of(pick)]
+        rows = list(map(b"".join, zip(repeat(self.count), *columns)))
+        return Rows(target, Packed(b"".join(rows), list(map(len, rows))), sources)
 
 
 class Message:
@@ -203,7 +227,7 @@ class Message:
 
 class _Plugin:
     def __init__(self, name, *, transform, tables, version="0.1.0", fields={}, lookups={}, codes=(), wants=()):
-        self.transform, self.codes = transform, [*codes, "exception"]
+        self.transform, self.codes = transform, list(dict.fromkeys([*codes, "exception"]))
         self.fields = {name: _Source(name, {name: kind.removesuffix("?")}) for name, kind in fields.items()}
         self.lookups = {name: _Source(name, given["columns"], True) for name, given in lookups.items()}
         if both := self.fields.keys() & self.lookups.keys():
@@ -221,47 +245,51 @@ class _Plugin:
             [table.target for table in self.tables.values()], self.codes, wanted)
 
     def run(self, batch):
-        message, self.outcome, self.done = self.message, Outcome([], [], []), set()
+        message, transform, tables, count, done = self.message, self.transform, self.tables, batch.count, set()
+        self.outcome, self.done = Outcome([], [], []), done
         message.batch, message.keys, message.values = batch, _cells(batch.keys), _cells(batch.values)
         message.packed_headers = _cells(batch.headers)
+        for table in tables.values():
+            table.begin()
         for source, packed in zip(self.fields.values(), batch.fields):
             source.begin(packed)
         for index, (source, (by, key)) in enumerate(zip(self.lookups.values(), self.keys)):
             at = None if callable(by) else list(self.fields).index(by)
-            source.begin(_lookup.find(index, self.keys_of(by, key, batch.count) if at is None else batch.fields[at]))
-        for table in self.tables.values():
-            table.begin(batch.count)
-        self.each(batch.count, self.add)
-        self.outcome.rows = [table.outcome(at) for at, table in enumerate(self.tables.values()) if table.rows]
+            source.begin(_lookup.find(index, self.keys_of(by, key, count) if at is None else batch.fields[at]))
+        for at in range(count):
+            if at in done:
+                continue
+            message.at = at
+            try:
+                made = transform(message)
+                if type(made) is _Refusal:
+                    self.refuse(at, made)
+                else:
+                    self.store(at, made)
+            except _CAUGHT as error:
+                self.failed(at, error)
+        self.outcome.rows = [table.outcome(at, count) for at, table in enumerate(tables.values()) if table.sources]
         return self.outcome
 
-    def add(self, at):
-        made = self.transform(self.message)
-        if type(made) is _Refusal:
-            return self.refuse(at, made)
-        rows = []
-        for name, values in made.items():
-            if (table := self.tables.get(name)) is None:
+    def store(self, at, made):
+        tables, added = self.tables, 0
+        for name, values in made.items() if isinstance(made, dict) else ():
+            if name not in tables:
                 raise TypeError(f"{name} is no table of this plugin")
-            rows += [(table, table.row(at, row)) for row in (values if type(values) is list else [values])]
-        if not rows:
-            raise TypeError("transform returned no row; what is left out on purpose is filtered(code)")
-        for table, row in rows:
-            table.rows.append(row)
-            table.sources.append(at)
+            for row in values if isinstance(values, list) else [values]:
+                tables[name].add(at, row)
+                added += 1
+        if not added:
+            raise TypeError("transform is asynchronous, and nothing waits for it" if hasattr(made, "__await__") else
+                            "transform returned no row; what is left out on purpose is filtered(code)")
 
-    def each(self, count, work):
-        """Calls `work` for each message that has no outcome yet; what it raises is the message's."""
-        message, done = self.message, self.done
-        for at in range(count):
-            if at not in done:
-                message.at = at
-                try:
-                    work(at)
-                except Exception as error:
-                    reason = _told(error)
-                    log.error(f"exception on {message.batch.topic}/{message.partition}/{message.offset}: {reason}")
-                    self.refuse(at, rejected("exception", reason))
+    def failed(self, at, error):
+        """What `by` or `transform` raises is the message's."""
+        batch, reason = self.message.batch, _told(error, self.transform)
+        for table in self.tables.values():
+            table.remove(at)
+        log.error(f"exception on {batch.topic}/{batch.partitions[at]}/{batch.offsets[at]}: {reason}")
+        self.refuse(at, rejected("exception", reason))
 
     def refuse(self, at, refusal):
         if refusal.code not in self.codes:
@@ -274,31 +302,31 @@ class _Plugin:
         self.done.add(at)
 
     def keys_of(self, by, key, count):
-        (_, kind), = key.items()
-        keys, write = [b""] * count, _KINDS[kind][1]
-        lengths = [-1] * count
-
-        def work(at):
-            value = by(self.message)
-            if value is not None:
-                keys[at] = write(value)
-                lengths[at] = len(keys[at])
-        self.each(count, work)
-        return Packed(b"".join(keys), lengths)
+        (name, kind), = key.items()
+        cells = [None] * count
+        for at in range(count):
+            self.message.at = at
+            try:
+                value = None if at in self.done else by(self.message)
+                cells[at] = None if value is None else _written(value, kind, name)
+            except _CAUGHT as error:
+                self.failed(at, error)
+        return Packed(b"".join(filter(None, cells)), [-1 if cell is None else len(cell) for cell in cells])
 
 
 def _field(name, kind):
     return name, CqlType[kind.removesuffix("?").upper()], kind.endswith("?")
 
 
-def _told(error):
-    """What an exception says, and where in the author's file it was raised."""
-    place, at = "", error.__traceback__
+def _told(error, function=None):
+    """What an exception says, and where in the author's files it was raised, or else where `function` is."""
+    code, at = getattr(function, "__code__", None), error.__traceback__
+    places = [(code.co_filename, code.co_firstlineno)] if code else []
     while at:
-        if at.tb_frame.f_code.co_filename != __file__:
-            place = f" ({at.tb_frame.f_code.co_filename}:{at.tb_lineno})"
+        places.append((at.tb_frame.f_code.co_filename, at.tb_lineno))
         at = at.tb_next
-    return f"{type(error).__name__}: {error}{place}"
+    own = [f" ({found[1]}:{line})" for name, line in places if name != __file__ and (found := _OWN.match(name))]
+    return f"{type(error).__name__}: {error}{own[-1] if own else ''}"
 
 
 def plugin(described, **parts):
