@@ -22,6 +22,7 @@ mod live;
 #[doc(hidden)]
 pub mod native;
 mod pack;
+mod refusals;
 mod shape;
 mod wasi;
 mod wrap;

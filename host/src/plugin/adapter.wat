@@ -1,17 +1,26 @@
 ;; WASI preview 1 for plugins: what is printed goes to the host's log, the clock only counts its readings, random
-;; numbers are the host's fixed ones, and everything else is refused. It has no memory of its own and allocates nothing:
-;; Go's runtime calls it from within cabi_realloc, where the official adapter would allocate and trap.
+;; numbers are the host's fixed ones, and everything else is refused, which the host tells the log. It has no memory of
+;; its own and allocates nothing: Go's runtime calls it from within cabi_realloc, where the official adapter would
+;; allocate and trap.
 (module
   (import "sluice:adapter/print@0.1.0" "write" (func $print (param i32 i32 i32)))
+  (import "sluice:adapter/print@0.1.0" "ask" (func $ask (param i32)))
   (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
   (import "env" "memory" (memory 0))
 
-  ;; Calling an import from within cabi_realloc traps, so the counter is here: 1 us a reading, and it never goes back.
+  ;; Calling an import from within cabi_realloc traps, so the counters are here: 1 us a reading. Clock 0 claims to tell the
+  ;; time, and starts again with each call. The others never go back, which Go's scheduler relies on.
+  (global $time (mut i64) (i64.const 0))
   (global $clock (mut i64) (i64.const 0))
   (func (export "clock_time_get") (param $id i32) (param $precision i64) (param $out i32) (result i32)
+    (if (i32.eqz (local.get $id)) (then
+      (global.set $time (i64.add (global.get $time) (i64.const 1000)))
+      (i64.store (local.get $out) (global.get $time))
+      (return (i32.const 0))))
     (global.set $clock (i64.add (global.get $clock) (i64.const 1000)))
     (i64.store (local.get $out) (global.get $clock))
     (i32.const 0))
+  (func (export "sluice:adapter/clock@0.1.0#reset") (global.set $time (i64.const 0)))
   (func (export "clock_res_get") (param i32 i32) (result i32) (i64.store (local.get 1) (i64.const 1)) (i32.const 0))
   (func (export "random_get") (param $at i32) (param $size i32) (result i32)
     (local $bits i64) (local $left i32)
@@ -39,9 +48,14 @@
     (i32.store (local.get $out) (local.get $sum))
     (i32.const 0))
   (func (export "proc_exit") (param i32) (unreachable))
+  (func (export "proc_raise") (param i32) (result i32) (unreachable))
   (func (export "sched_yield") (result i32) (i32.const 0))
   ;; No arguments and no environment.
-  (func $none (param i32 i32) (result i32) (i32.store (local.get 0) (i32.const 0)) (i32.store (local.get 1) (i32.const 0)) (i32.const 0))
+  (func $none (param i32 i32) (result i32)
+    (call $ask (i32.const 2))
+    (i32.store (local.get 0) (i32.const 0))
+    (i32.store (local.get 1) (i32.const 0))
+    (i32.const 0))
   (export "args_sizes_get" (func $none))
   (export "environ_sizes_get" (func $none))
   (func $ok2 (param i32 i32) (result i32) (i32.const 0))
@@ -54,18 +68,44 @@
     (i64.store offset=8 (local.get 1) (i64.const 0x1fffffff))
     (i64.store offset=16 (local.get 1) (i64.const 0))
     (i32.const 0))
-  (func (export "fd_prestat_get") (param i32 i32) (result i32) (i32.const 8))
-  (func (export "fd_prestat_dir_name") (param i32 i32 i32) (result i32) (i32.const 8))
   (func (export "fd_read") (param i32 i32 i32 i32) (result i32) (i32.store (local.get 3) (i32.const 0)) (i32.const 0))
   (func (export "fd_close") (param i32) (result i32) (i32.const 0))
   (func (export "fd_seek") (param i32 i64 i32 i32) (result i32) (i32.const 70))
+  (func (export "fd_tell") (param i32 i32) (result i32) (i32.const 70))
   (func (export "fd_fdstat_set_flags") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "fd_fdstat_set_rights") (param i32 i64 i64) (result i32) (i32.const 8))
+  (func (export "fd_advise") (param i32 i64 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_allocate") (param i32 i64 i64) (result i32) (i32.const 8))
+  (func (export "fd_datasync") (param i32) (result i32) (i32.const 0))
+  (func (export "fd_sync") (param i32) (result i32) (i32.const 0))
   (func (export "fd_filestat_get") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_filestat_set_size") (param i32 i64) (result i32) (i32.const 8))
+  (func (export "fd_filestat_set_times") (param i32 i64 i64 i32) (result i32) (i32.const 8))
   (func (export "fd_pread") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
   (func (export "fd_pwrite") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
   (func (export "fd_readdir") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
-  (func (export "path_open") (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32) (i32.const 44))
-  (func (export "path_filestat_get") (param i32 i32 i32 i32 i32) (result i32) (i32.const 44))
+  (func (export "fd_renumber") (param i32 i32) (result i32) (i32.const 8))
+  ;; A C library looks for folders that were given to it when the first file is asked for. There is none (8 = badf), and
+  ;; what has a name does not exist (44 = noent).
+  (func $no_files (result i32) (call $ask (i32.const 0)) (i32.const 44))
+  (func (export "fd_prestat_get") (param i32 i32) (result i32) (drop (call $no_files)) (i32.const 8))
+  (func (export "fd_prestat_dir_name") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_create_directory") (param i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_filestat_get") (param i32 i32 i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_filestat_set_times") (param i32 i32 i32 i32 i64 i64 i32) (result i32) (call $no_files))
+  (func (export "path_link") (param i32 i32 i32 i32 i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_open") (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32) (call $no_files))
+  (func (export "path_readlink") (param i32 i32 i32 i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_remove_directory") (param i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_rename") (param i32 i32 i32 i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_symlink") (param i32 i32 i32 i32 i32) (result i32) (call $no_files))
+  (func (export "path_unlink_file") (param i32 i32 i32) (result i32) (call $no_files))
+  ;; No sockets (57 = notsock).
+  (func $no_sockets (result i32) (call $ask (i32.const 1)) (i32.const 57))
+  (func (export "sock_accept") (param i32 i32 i32) (result i32) (call $no_sockets))
+  (func (export "sock_recv") (param i32 i32 i32 i32 i32 i32) (result i32) (call $no_sockets))
+  (func (export "sock_send") (param i32 i32 i32 i32 i32) (result i32) (call $no_sockets))
+  (func (export "sock_shutdown") (param i32 i32) (result i32) (call $no_sockets))
   ;; Waiting is not possible: answers that the first subscription is due at once.
   (func (export "poll_oneoff") (param $in i32) (param $out i32) (param i32) (param $count i32) (result i32)
     (i64.store (local.get $out) (i64.load (local.get $in)))

@@ -17,8 +17,10 @@ pub(super) const LOOKUP: &str = "sluice:plugin/lookup@0.1.0";
 pub(super) const LOG: &str = "sluice:plugin/log@0.1.0";
 /// The types that the others use; it has no functions.
 pub(super) const TYPES: &str = "sluice:plugin/types@0.1.0";
-/// What our adapter for WASI preview 1 prints with: unlike the log it takes pieces of lines.
+/// What our adapter for WASI preview 1 needs of the host: unlike the log it takes pieces of lines.
 pub(super) const PRINT: &str = "sluice:adapter/print@0.1.0";
+/// What the host needs of that adapter.
+pub(super) const CLOCK: &str = "sluice:adapter/clock@0.1.0";
 
 /// A batch.
 #[derive(ComponentType, Lower)]
@@ -235,6 +237,23 @@ pub(super) enum Level {
     Warn,
     #[component(name = "error")]
     Error,
+}
+
+/// What a plugin may ask for in vain; the order is that of `adapter.wit`.
+#[derive(Clone, Copy, ComponentType, Debug, Lift, PartialEq, Eq)]
+#[component(enum)]
+#[repr(u8)]
+pub(super) enum Asked {
+    #[component(name = "files")]
+    Files,
+    #[component(name = "sockets")]
+    Sockets,
+    #[component(name = "environment")]
+    Environment,
+    #[component(name = "clock")]
+    Clock,
+    #[component(name = "random")]
+    Random,
 }
 
 flags! {

@@ -6,7 +6,7 @@ use std::thread;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::{Error, Limits, wrap};
+use super::{Error, Limits, refusals, wrap};
 
 /// Compiles beside this thread, so that it can be given up.
 pub(super) fn compile(
@@ -27,7 +27,10 @@ pub(super) fn compile(
     compiler.map_err(|error| Error::Compile(error.to_string()))?;
     let seconds = limits.compile_max.as_secs();
     match receiver.recv_timeout(limits.compile_max) {
-        Ok(compiled) => compiled.map_err(|error| Error::Compile(format!("{error:#}"))),
+        Ok(compiled) => compiled.map_err(|error| {
+            let said = format!("{error:#}");
+            Error::Compile(refusals::explained(&said).unwrap_or(said))
+        }),
         Err(RecvTimeoutError::Disconnected) => {
             Err(Error::Compile("the compiler fails on it".into()))
         }

@@ -1,7 +1,5 @@
 //! Why a plugin cannot be run.
 
-use super::bindings;
-
 /// Why a plugin cannot be run. A person must mend each of them.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -16,31 +14,29 @@ pub enum Error {
         max: usize,
     },
     /// The bytes are something else.
-    #[error(
-        "it is neither a WebAssembly component nor a core module (text must be in a file *.wat)"
-    )]
-    NotWasm,
+    #[error("it is neither a WebAssembly component nor a core module: it is {0}")]
+    NotWasm(String),
     /// A core module that cannot be made into a component.
     #[error("the core module cannot be made into a component: {0}")]
     Wrap(String),
     /// A component that is no plugin.
-    #[error(
-        "the component is no plugin: it does not export {}",
-        bindings::TRANSFORM
-    )]
-    World,
+    #[error("the component is no plugin: {0}")]
+    World(String),
     /// A plugin for another version of the contract.
     #[error(
-        "the plugin is made for version {found} of the contract, this host runs {ours}: take the host that belongs to it, or build the plugin again"
+        "the plugin is made for version {found} of the contract, this host, {}, runs {ours}: {way_out}",
+        env!("CARGO_PKG_VERSION")
     )]
     Version {
         /// The plugin's version.
         found: String,
         /// This host's.
         ours: &'static str,
+        /// What may be done.
+        way_out: &'static str,
     },
     /// It wants something that no plugin gets.
-    #[error("the plugin imports {0}, which no plugin gets")]
+    #[error("the plugin imports {0}")]
     Import(String),
     /// Its functions are not those of the contract.
     #[error("the plugin's functions are not those of the contract: {0}")]

@@ -10,11 +10,11 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::lookup::Lookup;
 
-use super::Error;
-use super::bindings::{Cells, Keys, LOG, LOOKUP, Level, PRINT, TRANSFORM, TYPES, VERSION};
-use super::journal::{Author, Journal};
+use super::bindings::{Asked, Cells, Keys, LOG, LOOKUP, Level, PRINT, TRANSFORM, TYPES};
+use super::journal::{Author, Journal, Phase};
 use super::limits::{Limiter, Limits};
 use super::wasi::{self, Wasi};
+use super::{Error, refusals};
 
 /// Keys that are looked up before the size of the answer is checked again.
 const KEYS_AT_ONCE: usize = 4_096;
@@ -44,10 +44,15 @@ impl State {
         }
     }
 
-    /// Begins a call.
+    /// Begins a call: with messages once lookups are there.
     pub(super) fn begin(&mut self) {
         self.limiter.has_refused = false;
-        journal(self).begin();
+        let phase = if self.lookups.is_some() {
+            Phase::Messages
+        } else {
+            Phase::Init
+        };
+        journal(self).begin(phase);
         if let Some(wasi) = &mut self.wasi {
             wasi.begin();
         }
@@ -89,22 +94,13 @@ impl World {
             .map(|(name, _)| name.to_owned())
             .collect();
         if !exports.iter().any(|name| name == TRANSFORM) {
-            let other = exports
-                .iter()
-                .find_map(|name| name.strip_prefix("sluice:plugin/transform@"));
-            return Err(other.map_or(Error::World, version));
+            return Err(refusals::world(&exports));
         }
         let mut imports = vec![];
         for (name, item) in ty.imports(engine) {
             let is_ours = [LOOKUP, LOG, TYPES, PRINT].contains(&name);
             if !is_ours && !is_wasi(name) {
-                let other = name
-                    .strip_prefix("sluice:plugin/")
-                    .and_then(|name| name.split_once('@'));
-                return Err(match other {
-                    Some((_, other)) if other != VERSION => version(other),
-                    _ => Error::Import(name.to_owned()),
-                });
+                return Err(refusals::import(name));
             }
             // Interfaces of types alone are not called.
             let is_called = if let ComponentItem::ComponentInstance(instance) = item.ty {
@@ -119,13 +115,6 @@ impl World {
         }
         let has_wasi = ty.imports(engine).any(|(name, _)| is_wasi(name));
         Ok(Self { imports, has_wasi })
-    }
-}
-
-fn version(found: &str) -> Error {
-    Error::Version {
-        found: found.to_owned(),
-        ours: VERSION,
     }
 }
 
@@ -154,11 +143,19 @@ pub(super) fn linker(engine: &Engine, world: &World) -> wasmtime::Result<Linker<
             Ok(())
         },
     )?;
-    linker.instance(PRINT)?.func_wrap(
+    let mut adapter = linker.instance(PRINT)?;
+    adapter.func_wrap(
         "write",
         |store: StoreContextMut<'_, State>, (is_error, text): (bool, WasmList<u8>)| {
             let text = text.as_le_slice(&store);
             journal(store.data()).print(is_error, text);
+            Ok(())
+        },
+    )?;
+    adapter.func_wrap(
+        "ask",
+        |store: StoreContextMut<'_, State>, (asked,): (Asked,)| {
+            journal(store.data()).note(asked, Phase::Init);
             Ok(())
         },
     )?;

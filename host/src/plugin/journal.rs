@@ -2,14 +2,15 @@
 //! too many of them.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::message::Batch;
 
-use super::bindings::Level;
+use super::bindings::{Asked, Level};
 use super::isolate::Fault;
+use super::refusals::SECTION;
 
 /// The longest line, in bytes; the rest is cut off.
 const LINE_BYTES_MAX: usize = 8 << 10;
@@ -17,13 +18,24 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 /// every message has as many.
 const LINES_MAX: u32 = 100;
 
+/// How far an instance is: what its language's runtime does of its own accord is not its author's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// It is being made.
+    Start,
+    /// Its `init` is called.
+    Init,
+    /// It is given messages.
+    Messages,
+}
+
 /// Whose lines they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Author {
     pub(super) name: Arc<str>,
     pub(super) version: Arc<str>,
-    /// Whether it was told already that its clock and random numbers are not real.
-    pub(super) knows_clock: Arc<AtomicBool>,
+    /// What it was told already that it asks for in vain: a bit for each of [`Asked`].
+    pub(super) told: Arc<AtomicU8>,
     pub(super) allowance: Arc<Mutex<Allowance>>,
 }
 
@@ -67,8 +79,7 @@ pub(super) struct Journal {
     /// What was printed since the last end of a line, to standard output and error.
     printed: [Vec<u8>; 2],
     last_error: Option<String>,
-    /// Whether it was called: what its language's runtime does before that is not its author's doing.
-    is_called: bool,
+    phase: Phase,
 }
 
 impl Journal {
@@ -77,14 +88,14 @@ impl Journal {
             author,
             printed: [vec![], vec![]],
             last_error: None,
-            is_called: false,
+            phase: Phase::Start,
         }
     }
 
     /// Begins a call: what was told before it is not why it fails.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, phase: Phase) {
         self.take_error();
-        self.is_called = true;
+        self.phase = phase;
     }
 
     /// Writes a line.
@@ -139,15 +150,33 @@ impl Journal {
         }
     }
 
-    /// Says once for each plugin that it asked for what is not there.
-    pub(super) fn note_clock(&mut self) {
-        if self.is_called && !self.author.knows_clock.swap(true, Ordering::Relaxed) {
-            self.line(
-                Level::Warn,
-                "a plugin's clock and random numbers are the same in each call, so that replays \
-                 agree: see docs/writing-a-plugin.md",
-            );
+    /// Says once for each plugin that it asks for what is not there, if that is its author's doing: from which
+    /// phase on it is, the runtimes of languages tell.
+    pub(super) fn note(&mut self, asked: Asked, since: Phase) {
+        let bit = 1 << asked as u8;
+        if self.phase < since || self.author.told.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return;
         }
+        let line = match asked {
+            Asked::Files => {
+                "it asks for a file or a folder: a plugin has none; reference data comes by lookups"
+            }
+            Asked::Sockets => {
+                "it asks for the network: a plugin has none; reference data comes by lookups"
+            }
+            Asked::Environment => {
+                "it asks for arguments or environment variables: a plugin has none; its settings are in [plugin.config]"
+            }
+            Asked::Clock => {
+                "it reads a clock: a plugin's clocks only count how often they are read, so that a replay makes the \
+                 same rows; take the message's time"
+            }
+            Asked::Random => {
+                "it draws random numbers: a plugin's are the same in each call, so that a replay makes the same rows; \
+                 take the message's position for an id"
+            }
+        };
+        self.line(Level::Warn, &format!("{line} ({SECTION})"));
     }
 
     /// The last error it told since this was asked before: why a call has failed.
@@ -207,7 +236,7 @@ mod tests {
         assert_eq!(journal.take_error(), None);
         journal.line(Level::Error, "of a call that went well");
         journal.print(true, b"and no end of a line");
-        journal.begin();
+        journal.begin(Phase::Init);
         assert_eq!(journal.take_error(), None);
         journal.print(false, &[b'x'; 3 * LINE_BYTES_MAX]);
         assert_eq!(journal.printed[0].len(), LINE_BYTES_MAX);

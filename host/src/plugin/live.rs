@@ -3,22 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::{Func, Instance, InstancePre};
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::component::{Func, Instance, InstancePre, TypedFunc};
+use wasmtime::{Engine, FrameInfo, Store, Trap, WasmBacktrace};
 
 use crate::lookup::Lookup;
 
-use super::bindings::{self, Messages, Outcome, TRANSFORM};
+use super::bindings::{self, CLOCK, Messages, Outcome, TRANSFORM};
 use super::description::Description;
 use super::imports::{OUTPUT, State};
 use super::isolate::Fault;
 use super::limits::ticks;
 use super::{Config, Error};
 
+/// How many of a trap's functions are told, the innermost of them.
+const FRAMES_MAX: usize = 4;
+/// The longest name of one, in characters.
+const NAME_MAX: usize = 80;
+
 /// A guest that was started and has described itself.
 pub(super) struct Live {
     store: Store<State>,
     transform: Func,
+    /// Starts the clock of our adapter for WASI preview 1 again, if the guest has it.
+    reset: Option<TypedFunc<(), ()>>,
 }
 
 impl Live {
@@ -38,9 +45,12 @@ impl Live {
             Ok(instance) => instance,
             Err(error) => return Err(not_started(fault(&error, store.data_mut()), config)),
         };
-        let init = function(&mut store, &instance, "init")?;
-        let transform = function(&mut store, &instance, "transform")?;
+        let mut find = |interface, name| function(&mut store, &instance, interface, name);
+        let (init, transform) = (find(TRANSFORM, "init")?, find(TRANSFORM, "transform")?);
+        let reset = find(CLOCK, "reset").ok();
         let contract = |error: wasmtime::Error| Error::Contract(format!("{error:#}"));
+        let reset = reset.map(|reset| reset.typed(&store)).transpose();
+        let reset = reset.map_err(contract)?;
         let typed = init.typed::<(&str,), (Result<bindings::Description, String>,)>(&store);
         transform
             .typed::<(Messages<'_>,), (Outcome,)>(&store)
@@ -60,7 +70,12 @@ impl Live {
             }
         };
         let description = answer.map_err(Error::Configuration)?.try_into()?;
-        Ok((Self { store, transform }, description))
+        let live = Self {
+            store,
+            transform,
+            reset,
+        };
+        Ok((live, description))
     }
 
     /// Lets it look things up from now on.
@@ -81,6 +96,10 @@ impl Live {
     ) -> Result<Outcome, Fault> {
         self.store.data_mut().begin();
         self.store.set_epoch_deadline(ticks(time));
+        let reset = self.reset.map(|reset| reset.call(&mut self.store, ()));
+        if let Some(Err(error)) = reset {
+            return Err(fault(&error, self.store.data_mut()));
+        }
         // The types were checked at the start; a lifetime keeps the typed function from being kept.
         let typed = self
             .transform
@@ -99,8 +118,13 @@ fn not_started(fault: Fault, config: &Config) -> Error {
     }
 }
 
-fn function(store: &mut Store<State>, instance: &Instance, name: &str) -> Result<Func, Error> {
-    let interface = instance.get_export_index(&mut *store, None, TRANSFORM);
+fn function(
+    store: &mut Store<State>,
+    instance: &Instance,
+    interface: &str,
+    name: &str,
+) -> Result<Func, Error> {
+    let interface = instance.get_export_index(&mut *store, None, interface);
     let index = interface
         .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), name));
     let function = index.and_then(|index| instance.get_func(&mut *store, index));
@@ -119,9 +143,34 @@ fn fault(error: &wasmtime::Error, state: &mut State) -> Fault {
         _ if cause.starts_with(OUTPUT) => "output",
         _ => "trap",
     };
-    let reason = match state.take_error() {
-        Some(said) => format!("{cause}: {said}"),
-        None => cause,
-    };
+    let mut reason = cause;
+    // A deadline falls where it falls, and who ends by a panic has said where.
+    match (state.take_error(), trap) {
+        (Some(said), _) => reason += &format!(": {said}"),
+        (None, Some(trap)) if *trap != Trap::Interrupt => reason += &place(error),
+        (None, _) => {}
+    }
     Fault { code, reason }
+}
+
+/// Where a trap has happened: the guest's functions by name, the innermost first. Nothing, where the
+/// module does not tell their names.
+fn place(error: &wasmtime::Error) -> String {
+    let frames = error.downcast_ref::<WasmBacktrace>();
+    let frames = frames.map_or(&[][..], WasmBacktrace::frames);
+    let mut names: Vec<&str> = frames.iter().filter_map(FrameInfo::func_name).collect();
+    // One that calls itself is told once.
+    names.dedup();
+    let names: Vec<_> = names.into_iter().take(FRAMES_MAX).map(short).collect();
+    match &names[..] {
+        [] => String::new(),
+        [name] => format!(", in `{name}`"),
+        [name, callers @ ..] => format!(", in `{name}`, called by `{}`", callers.join("`, `")),
+    }
+}
+
+/// `transform` for `sluice:plugin/transform@0.1.0#transform`, whatever else is said in full.
+fn short(name: &str) -> String {
+    let name = name.rsplit('#').next().unwrap_or(name);
+    name.chars().take(NAME_MAX).collect()
 }

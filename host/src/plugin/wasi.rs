@@ -7,17 +7,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
+use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime::error::ensure;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::ResolveAddressStream;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily};
+use wasmtime_wasi::p2::{
+    DynPollable, Network, OutputStream, Pollable, StreamResult, TcpSocket, UdpSocket,
+};
 use wasmtime_wasi::{
     HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxView, async_trait,
 };
 use wasmtime_wasi_io::bytes::Bytes;
 
+use super::bindings::Asked;
 use super::imports::State;
-use super::journal::Journal;
+use super::journal::{Journal, Phase};
 
 /// What a reading of the clock moves it on by, in nanoseconds.
 const STEP: u64 = 1_000;
@@ -76,9 +83,19 @@ impl Wasi {
         }
     }
 
+    /// Tells that it was asked for in vain. Runtimes of languages read clocks, random numbers and the
+    /// environment while `init` runs, of their own accord.
+    fn note(&self, asked: Asked) {
+        let since = match asked {
+            Asked::Files | Asked::Sockets => Phase::Init,
+            Asked::Environment | Asked::Clock | Asked::Random => Phase::Messages,
+        };
+        lock(&self.clock.journal).note(asked, since);
+    }
+
     /// SplitMix64: even, fast, and not meant to be secret.
     fn random(&mut self) -> u64 {
-        lock(&self.clock.journal).note_clock();
+        self.note(Asked::Random);
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let bits = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -133,8 +150,64 @@ pub(super) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             .map(|(index, _)| index)
             .collect::<Vec<u32>>(),))
     })?;
+    nothing(linker)?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+/// Links what is refused: it is never there, and the plugin's author is told so.
+fn nothing(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut environment = linker.instance("wasi:cli/environment@0.2.12")?;
+    environment.func_wrap(
+        "get-environment",
+        |mut store: StoreContextMut<'_, State>, ()| {
+            store.data_mut().wasi().note(Asked::Environment);
+            Ok((Vec::<(String, String)>::new(),))
+        },
+    )?;
+    environment.func_wrap(
+        "get-arguments",
+        |mut store: StoreContextMut<'_, State>, ()| {
+            store.data_mut().wasi().note(Asked::Environment);
+            Ok((Vec::<String>::new(),))
+        },
+    )?;
+    let mut folders = linker.instance("wasi:filesystem/preopens@0.2.12")?;
+    folders.func_wrap(
+        "get-directories",
+        |mut store: StoreContextMut<'_, State>, ()| {
+            store.data_mut().wasi().note(Asked::Files);
+            Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
+        },
+    )?;
+    // No socket is made at all, so nothing can be done with one.
+    let mut tcp = linker.instance("wasi:sockets/tcp-create-socket@0.2.12")?;
+    tcp.func_wrap(
+        "create-tcp-socket",
+        |mut store: StoreContextMut<'_, State>, (_,): (IpAddressFamily,)| {
+            Ok((no_socket::<TcpSocket>(store.data_mut()),))
+        },
+    )?;
+    let mut udp = linker.instance("wasi:sockets/udp-create-socket@0.2.12")?;
+    udp.func_wrap(
+        "create-udp-socket",
+        |mut store: StoreContextMut<'_, State>, (_,): (IpAddressFamily,)| {
+            Ok((no_socket::<UdpSocket>(store.data_mut()),))
+        },
+    )?;
+    let mut names = linker.instance("wasi:sockets/ip-name-lookup@0.2.12")?;
+    names.func_wrap(
+        "resolve-addresses",
+        |mut store: StoreContextMut<'_, State>, (_, _): (Resource<Network>, String)| {
+            Ok((no_socket::<ResolveAddressStream>(store.data_mut()),))
+        },
+    )?;
+    Ok(())
+}
+
+fn no_socket<T>(state: &mut State) -> Result<Resource<T>, ErrorCode> {
+    state.wasi().note(Asked::Sockets);
+    Err(ErrorCode::AccessDenied)
 }
 
 fn random_bytes(state: &mut State, length: u64) -> wasmtime::Result<Vec<u8>> {
@@ -161,7 +234,8 @@ struct Clock {
 
 impl Clock {
     fn read(&self) -> u64 {
-        lock(&self.journal).note_clock();
+        // As in `Wasi::note`.
+        lock(&self.journal).note(Asked::Clock, Phase::Messages);
         self.nanos.fetch_add(STEP, Ordering::Relaxed)
     }
 }

@@ -10,12 +10,12 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
 use super::bindings::TRANSFORM;
-use super::{Error, Limits};
+use super::{Error, Limits, refusals};
 
 const CONTRACT: &str = include_str!("../../../wit/plugin.wit");
 const ADAPTER: &str = include_str!("adapter.wat");
 const ADAPTER_WORLD: &str = include_str!("adapter.wit");
-const PREVIEW_1: &str = "wasi_snapshot_preview1";
+pub(super) const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
 /// All that a module is wrapped with: another of these makes another component of it.
 pub(super) const WITH: [&str; 3] = [CONTRACT, ADAPTER, ADAPTER_WORLD];
@@ -38,7 +38,9 @@ pub fn component<'a>(name: &str, bytes: &'a [u8], limits: &Limits) -> Result<Cow
     }
     // Only the file's name decides: random bytes shall not be parsed as text.
     let core = if name.ends_with(".wat") {
-        Cow::Owned(wat::parse_bytes(bytes).map_err(failed)?.into_owned())
+        // What it says quotes the author, whose words are not those of a missing feature.
+        let parsed = wat::parse_bytes(bytes).map_err(|error| Error::Wrap(format!("{error:#}")));
+        Cow::Owned(parsed?.into_owned())
     } else {
         Cow::Borrowed(bytes)
     };
@@ -46,16 +48,18 @@ pub fn component<'a>(name: &str, bytes: &'a [u8], limits: &Limits) -> Result<Cow
         return Ok(core);
     }
     if !Parser::is_core_wasm(&core) {
-        return Err(Error::NotWasm);
+        return Err(refusals::no_wasm(bytes));
     }
     // Wrapping trusts that sections are where they claim to be.
-    wasmparser::validate(&core).map_err(failed)?;
+    let types = wasmparser::validate(&core).map_err(failed)?;
+    refusals::core(&core, &types)?;
     Ok(Cow::Owned(wrap(&core)?))
 }
 
 /// The whole chain of causes: the last one says which export is missing.
 fn failed(error: impl Display) -> Error {
-    Error::Wrap(format!("{error:#}"))
+    let said = format!("{error:#}");
+    Error::Wrap(refusals::explained(&said).unwrap_or(said))
 }
 
 fn wrap(core: &[u8]) -> Result<Vec<u8>, Error> {
@@ -108,11 +112,17 @@ fn imports_preview_1(core: &[u8]) -> bool {
 }
 
 /// Lets languages in whose exports can only be called by plain identifiers: `transform` becomes
-/// `sluice:plugin/transform@0.1.0#transform`, `cabi_post_transform` its post-return.
+/// `sluice:plugin/transform@0.1.0#transform`, `cabi_post_transform` its post-return. Leaves out what is
+/// for debuggers.
 fn with_full_names(core: &[u8]) -> Result<Vec<u8>, Error> {
     let mut module = Module::new();
     for payload in Parser::new(0).parse_all(core) {
         let payload = payload.map_err(failed)?;
+        // What a debugger would want is many times the module; its functions' names stay.
+        if matches!(&payload, Payload::CustomSection(section) if section.name().starts_with(".debug_"))
+        {
+            continue;
+        }
         if let Payload::ExportSection(section) = &payload {
             let mut exports = ExportSection::new();
             for export in section.clone() {
@@ -137,7 +147,7 @@ fn with_full_names(core: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(module.finish())
 }
 
-fn full_name(name: &str) -> Cow<'_, str> {
+pub(super) fn full_name(name: &str) -> Cow<'_, str> {
     match name {
         "init" | "transform" => format!("{TRANSFORM}#{name}").into(),
         "cabi_post_init" | "cabi_post_transform" => {

@@ -32,9 +32,9 @@ impl From<&plugin::Error> for Refusal {
         use plugin::Error;
         let code = match error {
             Error::Limit { .. } => "too_large",
-            Error::NotWasm => "not_a_plugin",
+            Error::NotWasm(_) => "not_a_plugin",
             Error::Wrap(_) => "cannot_be_wrapped",
-            Error::World => "wrong_world",
+            Error::World(_) => "wrong_world",
             Error::Version { .. } => "wrong_contract",
             Error::Import(_) => "forbidden_import",
             Error::Contract(_) => "wrong_functions",

@@ -1,7 +1,9 @@
 //! Every limit and check of the plugin boundary, reached.
 
+mod asked;
 mod cache;
 pub(crate) mod candidates;
+mod refusals;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use host::message::{Batch, Message};
-use host::plugin::{Config, Error, Limits, Plugin};
+use host::plugin::{Config, Limits, Plugin};
 use host::row::{Key, Transformed};
 
 /// The misbehaving plugin's core module, built once.
@@ -230,76 +232,6 @@ fn a_start_that_fails_says_why() {
         "{\"a\":1}",
         "refuses its configuration: {\"a\":1} is not to my taste",
     );
-}
-
-#[test]
-fn what_is_no_plugin_is_refused_with_the_reason() {
-    let other = |version: &str, import: &str| {
-        format!(
-            "(component {import} (instance $i) (export \"sluice:plugin/transform@{version}\" (instance $i)))"
-        )
-    };
-    let check = |name: &str, bytes: &[u8], want: &str| {
-        let told = Plugin::load(name, bytes, &Config::default())
-            .unwrap_err()
-            .to_string();
-        assert!(told.contains(want), "{told:?} does not say {want:?}");
-    };
-    check(
-        "a.wasm",
-        b"",
-        "neither a WebAssembly component nor a core module",
-    );
-    check(
-        "a.wasm",
-        b"(module)",
-        "neither a WebAssembly component nor a core module",
-    );
-    check("a.wat", b"(module)", "sluice:plugin/transform@0.1.0");
-    check("a.wat", b"(module", "cannot be made into a component");
-    check(
-        "a.wat",
-        b"(component)",
-        "it does not export sluice:plugin/transform@0.1.0",
-    );
-    check(
-        "a.wat",
-        other("0.2.0", "").as_bytes(),
-        "version 0.2.0 of the contract, this host runs 0.1.0",
-    );
-    check(
-        "a.wat",
-        other("0.1.0", "").as_bytes(),
-        "there is no function `init`",
-    );
-    let import = "(import \"wasi:http/types@0.2.0\" (instance))";
-    check(
-        "a.wat",
-        other("0.1.0", import).as_bytes(),
-        "imports wasi:http/types@0.2.0",
-    );
-    let import = "(import \"sluice:plugin/log@0.3.0\" (instance))";
-    check("a.wat", other("0.1.0", import).as_bytes(), "version 0.3.0");
-    let limits = Limits {
-        component_max: 10,
-        ..Limits::default()
-    };
-    let told = Plugin::load(
-        "a.wasm",
-        module(),
-        &Config {
-            limits,
-            ..Config::default()
-        },
-    );
-    assert!(matches!(
-        told,
-        Err(Error::Limit {
-            what: "component",
-            max: 10,
-            ..
-        })
-    ));
 }
 
 /// Any language: a core module with plain names that wants WASI preview 1 for printing and random

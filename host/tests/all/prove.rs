@@ -168,9 +168,9 @@ fn bad() -> Vec<Bad> {
     vec![
         ("the same", words("version=2.0.0"), "same_version", "runs already"),
         ("empty", wasm(b""), "not_a_plugin", "neither a WebAssembly component"),
-        ("text", wasm(b"{\"plugin\": 1}"), "not_a_plugin", "text must be in a file *.wat"),
+        ("text", wasm(b"{\"plugin\": 1}"), "not_a_plugin", "it is text"),
         ("truncated", wasm(half), "cannot_be_wrapped", "unexpected end"),
-        ("a module of something else", wat(b"(module)"), "cannot_be_wrapped", "transform@0.1.0"),
+        ("a module of something else", wat(b"(module)"), "cannot_be_wrapped", "`transform`"),
         ("a component of something else", wat(b"(component)"), "wrong_world", "does not export"),
         ("for another contract", wat(&component("0.2.0", "")), "wrong_contract", "version 0.2.0"),
         ("without functions", wat(&component("0.1.0", "")), "wrong_functions", "no function `init`"),
