@@ -86,6 +86,7 @@ struct Shared {
     digest: String,
     size: usize,
     compiled_in: Option<Duration>,
+    has_samples: bool,
     world: World,
     description: Description,
     codes: Vec<(Arc<str>, bool)>,
@@ -141,11 +142,13 @@ impl Plugin {
             .map(|code| (code.clone(), config.filter_codes.contains(&**code)));
         let codes = codes.collect();
         let (config, size) = (config.clone(), bytes.len());
+        let has_samples = !sections(bytes, "sluice:samples").is_empty();
         Ok(Self(Arc::new(Shared {
             config,
             digest,
             size,
             compiled_in,
+            has_samples,
             world,
             description,
             codes,

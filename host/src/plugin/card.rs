@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::row::{Column, Operation};
 
-use super::Plugin;
 use super::bindings::VERSION;
+use super::{Limits, Plugin};
 
 /// A plugin at a glance: what it is, what it may call, what it reads and writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,8 +24,14 @@ pub struct Card {
     pub size: usize,
     /// How long it took to compile, in milliseconds; `None` = it was in the cache.
     pub compile_ms: Option<u64>,
+    /// Whether it brings samples, and the rows that must come of them.
+    pub has_samples: bool,
+    /// What it may do, in words; whatever is not there it cannot.
+    pub may: Vec<&'static str>,
     /// The interfaces it calls.
     pub imports: Vec<String>,
+    /// What it is held to.
+    pub limits: Held,
     /// What is decoded from each message: name and type, with `?` if it may be missing.
     pub fields: Vec<String>,
     /// What else it sees of each message.
@@ -37,6 +43,54 @@ pub struct Card {
     /// Why it rejects or filters messages.
     pub codes: Vec<String>,
 }
+
+/// What a plugin is held to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The most memory of an instance, in bytes.
+    pub memory_bytes: usize,
+    /// The deepest stack of a call, in bytes.
+    pub stack_bytes: usize,
+    /// The most that a call may hand over, in bytes.
+    pub output_bytes: usize,
+    /// The time for starting an instance, in milliseconds.
+    pub init_ms: u128,
+    /// The time of a call, in milliseconds,
+    pub call_ms: u128,
+    /// what each message adds to it,
+    pub call_per_message_ms: u128,
+    /// and the most it comes to.
+    pub call_max_ms: u128,
+}
+
+/// What an import lets a plugin do, by how the import's name begins: nothing that reaches further than the
+/// host's log and its reference data.
+const POWERS: [(&[&str], &str); 9] = [
+    (
+        &["sluice:plugin/lookup"],
+        "look keys up in its reference data",
+    ),
+    (&["sluice:plugin/log"], "write lines to the host's log"),
+    (
+        &["sluice:adapter/print", "wasi:cli/stdout", "wasi:cli/stderr"],
+        "print, which goes to the log",
+    ),
+    (
+        &["wasi:random"],
+        "draw random numbers: the same in each call",
+    ),
+    (
+        &["wasi:clocks"],
+        "read clocks: they count readings, and never tell the time",
+    ),
+    (&["wasi:filesystem"], "ask for files: there are none"),
+    (&["wasi:sockets"], "ask for the network: there is none"),
+    (
+        &["wasi:cli/environment", "wasi:cli/stdin"],
+        "ask for variables, arguments and input: there are none",
+    ),
+    (&["wasi:cli/exit"], "end its call, which fails it"),
+];
 
 /// A lookup or a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,13 +129,66 @@ impl Card {
             digest: shared.digest.clone(),
             size: shared.size,
             compile_ms: shared.compiled_in.and_then(|time| compile_ms(time).ok()),
+            has_samples: shared.has_samples,
+            may: powers(&shared.world.imports),
             imports: shared.world.imports.clone(),
+            limits: held(&shared.config.limits),
             fields: fields.collect(),
             wants: description.wants.iter().map(ToString::to_string).collect(),
             lookups: lookups.collect(),
             targets: targets.collect(),
             codes: description.codes.iter().map(ToString::to_string).collect(),
         }
+    }
+}
+
+fn powers(imports: &[String]) -> Vec<&'static str> {
+    let given = POWERS.iter().filter(|(starts, _)| {
+        let is_given = |start: &&str| imports.iter().any(|name| name.starts_with(start));
+        starts.iter().any(is_given)
+    });
+    given.map(|(_, power)| *power).collect()
+}
+
+fn held(limits: &Limits) -> Held {
+    Held {
+        memory_bytes: limits.memory_max,
+        stack_bytes: limits.stack_max,
+        output_bytes: limits.output_max,
+        init_ms: limits.init_max.as_millis(),
+        call_ms: limits.call_base.as_millis(),
+        call_per_message_ms: limits.call_per_message.as_millis(),
+        call_max_ms: limits.call_max.as_millis(),
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = [self.memory_bytes, self.stack_bytes, self.output_bytes].map(size);
+        let [memory, stack, output] = &memory;
+        write!(
+            f,
+            "{memory} of memory, {stack} of stack, {output} of output a call; "
+        )?;
+        let [start, call, more, most] = [
+            self.init_ms,
+            self.call_ms,
+            self.call_per_message_ms,
+            self.call_max_ms,
+        ];
+        write!(
+            f,
+            "{start} ms to start, {call} ms a call and {more} ms a message, at most {most} ms"
+        )
+    }
+}
+
+/// Bytes as a person reads them.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} bytes"),
+        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
     }
 }
 
@@ -93,12 +200,20 @@ impl fmt::Display for Card {
             .map_or("from the cache".to_owned(), |ms| format!("in {ms} ms"));
         line(f, "contract", &self.contract)?;
         line(f, "digest", &self.digest)?;
-        line(
-            f,
-            "size",
-            &format!("{} bytes, compiled {compiled}", self.size),
-        )?;
+        let samples = if self.has_samples { "with" } else { "without" };
+        let size = format!(
+            "{} bytes, compiled {compiled}, {samples} samples",
+            self.size
+        );
+        line(f, "size", &size)?;
+        let mut heading = "may";
+        for power in &self.may {
+            line(f, heading, power)?;
+            heading = "";
+        }
+        line(f, heading, "nothing else")?;
         list(f, "imports", &self.imports)?;
+        line(f, "limits", &self.limits.to_string())?;
         list(f, "fields", &self.fields)?;
         list(f, "wants", &self.wants)?;
         for lookup in &self.lookups {
