@@ -22,6 +22,7 @@ pub mod status;
 pub mod swap;
 mod tables;
 pub mod test;
+mod waits;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -108,12 +109,14 @@ pub fn start(cli: Cli) -> anyhow::Result<ExitCode> {
         (Some(Verb::Test(_)), _) => "warn,scylla=off,plugin=info",
         (Some(_) | None, _) => "warn,scylla=off",
     };
+    // What takes long is told whatever the verb.
+    let filter = format!("{filter},host::cli::waits=info");
     // A plugin's author reads what the plugin says, through a pipe as well.
     let is_read = matches!(
         cli.verb,
         Some(Verb::Build(_) | Verb::Inspect(_) | Verb::Bench(_) | Verb::Test(_))
     );
-    telemetry::init(&crate::config::log_filter(filter), is_read)
+    telemetry::init(&crate::config::log_filter(&filter), is_read)
         .context("SLUICE_LOG cannot be read as a filter")?;
     match (cli.verb, cli.run) {
         (Some(Verb::Run(args)), _) | (None, Some(args)) => run::run(args),

@@ -9,6 +9,7 @@ mod cache;
 mod calls;
 mod card;
 mod compile;
+mod config;
 mod convert;
 mod decode;
 mod description;
@@ -27,9 +28,7 @@ mod shape;
 mod wasi;
 mod wrap;
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,6 +54,7 @@ use shape::Shape;
 
 pub use calls::Calls;
 pub use card::Card;
+pub use config::{Config, Waits};
 pub use description::{Description, Field};
 pub use embedded::{sections, with_sections};
 pub use error::Error;
@@ -63,19 +63,6 @@ pub use wrap::component;
 
 // Lists of integers are read where they lie in the guest's memory, which is little-endian.
 const _: () = assert!(cfg!(target_endian = "little"));
-
-/// How a plugin is run.
-#[derive(Clone, Debug, Default)]
-pub struct Config {
-    /// What it may use.
-    pub limits: Limits,
-    /// Where compiled components are kept; `None` = nowhere.
-    pub cache: Option<PathBuf>,
-    /// The codes of rejections that merely count as filtered.
-    pub filter_codes: BTreeSet<String>,
-    /// What `init` is given: a JSON object; empty = `{}`.
-    pub config: String,
-}
 
 /// A plugin, compiled and described. Clones share it.
 #[derive(Clone)]
@@ -112,7 +99,7 @@ impl Plugin {
         let component = match cached {
             Some(component) => component,
             None => {
-                let component = compile(&engine, name, bytes, &config.limits)?;
+                let component = compile(&engine, name, bytes, config)?;
                 if let Some(cache) = cache {
                     cache.store(&engine, &digest, &component);
                 }

@@ -100,7 +100,11 @@ fn subject(
     let found = config::find(what, config, &[], own_name)?;
     let (name, bytes) = found.plugin()?;
     tell(format!("compiles {name}"));
-    let config = plugin_config(&found)?;
+    // It has a sign of its own that turns.
+    let config = plugin::Config {
+        waits: None,
+        ..plugin_config(&found)?
+    };
     let load = |config: &plugin::Config| {
         let began = Instant::now();
         let plugin = Plugin::load(&name, &bytes, config);

@@ -49,6 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 bytes,
                 plugin::Config {
                     cache,
+                    waits: Some(super::waits::compiling),
                     ..plugin::Config::default()
                 },
             )

@@ -2,19 +2,24 @@
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::{Error, Limits, refusals, wrap};
+use super::{Config, Error, refusals, wrap};
+
+/// What takes no longer is nothing that a person must be told of.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Compiles beside this thread, so that it can be given up.
 pub(super) fn compile(
     engine: &Engine,
     name: &str,
     bytes: &[u8],
-    limits: &Limits,
+    config: &Config,
 ) -> Result<Component, Error> {
+    let limits = &config.limits;
     let component = wrap::component(name, bytes, limits)?.into_owned();
     let (sender, receiver) = mpsc::channel();
     let engine = engine.clone();
@@ -26,7 +31,13 @@ pub(super) fn compile(
         });
     compiler.map_err(|error| Error::Compile(error.to_string()))?;
     let seconds = limits.compile_max.as_secs();
-    match receiver.recv_timeout(limits.compile_max) {
+    let (mut answer, mut shown) = (receiver.recv_timeout(PATIENCE), None);
+    if matches!(answer, Err(RecvTimeoutError::Timeout)) && limits.compile_max > PATIENCE {
+        shown = config.waits.map(|waits| waits(name, bytes.len()));
+        answer = receiver.recv_timeout(limits.compile_max - PATIENCE);
+    }
+    drop(shown);
+    match answer {
         Ok(compiled) => compiled.map_err(|error| {
             let said = format!("{error:#}");
             Error::Compile(refusals::explained(&said).unwrap_or(said))

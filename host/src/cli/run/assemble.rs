@@ -18,6 +18,7 @@ use anyhow::Context;
 
 use super::Args;
 use crate::archive::Part;
+use crate::cli::waits;
 use crate::config::{self, DeadLetters, Flag, Found, Verdict};
 use crate::group;
 use crate::lookup::{self, Lookup};
@@ -232,6 +233,7 @@ pub(in crate::cli) fn load(found: &Found, name: &str, bytes: &[u8]) -> anyhow::R
 pub fn own_name(name: &str, bytes: &[u8]) -> anyhow::Result<String> {
     let config = plugin::Config {
         cache: config::cache_directory(),
+        waits: Some(waits::compiling),
         ..Default::default()
     };
     let plugin = Plugin::load(name, bytes, &config).with_context(|| name.to_owned())?;
@@ -260,6 +262,7 @@ pub fn plugin_config(found: &Found) -> anyhow::Result<plugin::Config> {
         cache: config::cache_directory(),
         filter_codes: filtered.map(|(code, _)| code.clone()).collect(),
         config: serde_json::to_string(&section.config).context("[plugin.config]")?,
+        waits: Some(waits::compiling),
     })
 }
 
