@@ -108,25 +108,27 @@ class Cells extends Block {
   constructor(parts) { Object.assign(super(), parts); }
   /** `base` is where the column begins in the tables' blocks; the answer is where it ends. */
   begin({ bytes, lengths }, base = 0) {
-    const starts = new Int32Array(lengths.length);
-    let at = base;
-    for (let i = 0, count = lengths.length; i < count; i++) {
-      const length = lengths[i];
-      starts[i] = at;
-      if (length > 0) at += length;
-    }
     this.take(bytes);
-    Object.assign(this, { lengths, starts, base });
-    return at;
+    Object.assign(this, { lengths, base, starts: null });
+    return base + bytes.length;
+  }
+  /** Where a message's cell begins; that is found out for all of them, if anybody asks. */
+  startOf(message) {
+    if (this.starts === null) {
+      const { lengths } = this, count = lengths.length;
+      this.starts = new Int32Array(count);
+      for (let i = 0, at = 0; i < count; at += Math.max(lengths[i++], 0)) this.starts[i] = at;
+    }
+    return this.starts[message];
   }
   read(kind, message) {
     const length = this.lengths[message];
-    return length < 0 ? null : kind.read(this, this.starts[message] - this.base, length);
+    return length < 0 ? null : kind.read(this, this.startOf(message), length);
   }
   /** The values in a cell of a lookup: `[i32 length][cell]` for each of its columns. */
   readAll(columns, message) {
     if (this.lengths[message] < 0) return null;
-    let at = this.starts[message] - this.base;
+    let at = this.startOf(message);
     return Object.fromEntries(columns.map(([name, kind]) => {
       const length = this.view.getInt32(at), cell = at + 4;
       at = cell + Math.max(length, 0);
@@ -149,39 +151,46 @@ class Given {
 }
 
 /** The text of a function that gives the one which adds a row of a batch: that has nothing left to find out. */
-const adding = (parts, width) => `
-  const { lengths, sources } = rows;
-  ${parts.map((_, i) => `
-    const part${i} = parts[${i}], lengths${i} = part${i}.lengths, starts${i} = part${i}.starts;`).join('')}
+const adding = (parts, width) => {
+  const copied = [...parts.keys()].filter((i) => parts[i].name === undefined);
+  return `
+  let next = 0;
+  ${copied.map((i) => `
+    const lengths${i} = parts[${i}].lengths;
+    let start${i} = parts[${i}].base;`).join('')}
   return (values, message) => {
-    const begin = rows.end;
-    rows.fit(begin);
-    let { bytes, room } = rows, end = begin + 2, length;
-    bytes[begin] = ${width >> 8};
+    for (; next < message; next++) {
+      let skipped;
+      ${copied.map((i) => `if ((skipped = lengths${i}[next]) > 0) start${i} += skipped;`).join('\n')}
+    }
+    let { bytes, room, end, count } = rows, length;
+    const begin = end;
+    if (begin > room) { rows.fit(begin); ({ bytes, room } = rows); }
+    ${width > 255 ? `bytes[begin] = ${width >> 8};` : ''}
     bytes[begin + 1] = ${width};
+    end += 2;
     ${parts.map(({ name, isLookup, width: columns }, i) => `
       ${name !== undefined ? `
-        length = part${i}.write(rows, end + 4, values[${JSON.stringify(name)}]);
+        length = parts[${i}].write(rows, end + 4, values[${JSON.stringify(name)}]);
         ({ bytes, room } = rows);` : `
         length = lengths${i}[message];
-        if (end + 4 + length > room) { rows.fit(end + 4 + length); ({ bytes, room } = rows); }
-        if (length > 0) {
-          const start = starts${i}[message];
-          bytes.copyWithin(${isLookup ? 'end' : 'end + 4'}, start, start + length);
-        }`}
+        if (end + 4 + length > room) { rows.fit(end + 4 + length); ({ bytes, room } = rows); }`}
       if (length < 0) {
         bytes.fill(255, end, end += ${4 * columns});
         bytes[end - 1] = length;
       } else {
         ${isLookup ? '' : 'if (length < 256) bytes[end + 3] = length; else rows.view.setInt32(end, length); end += 4;'}
+        ${name !== undefined ? '' : `bytes.copyWithin(end, start${i}, start${i} + length);`}
         end += length;
       }`).join('')}
-    if (Object.keys(values).length > ${parts.filter(({ name }) => name !== undefined).length}) rows.misspelt(values);
-    const count = rows.count++;
-    lengths[count] = end - begin;
-    sources[count] = message;
+    if (Object.keys(values).length > ${parts.length - copied.length}) rows.misspelt(values);
+    if (count === rows.most) rows.more();
+    rows.lengths[count] = end - begin;
+    rows.sources[count++] = message;
+    rows.count = count;
     rows.end = end;
   };`;
+};
 
 /** The rows of a table. Its block is the batch's cells, then the rows, then zeros. */
 class Rows extends Block {
@@ -189,12 +198,21 @@ class Rows extends Block {
     const width = parts.reduce((sum, part) => sum + part.width, 0);
     Object.assign(super(2 + 4 * width), { parts, adds: new Function('rows', 'parts', adding(parts, width)), end: 0 });
   }
-  begin(columns, start) {
+  begin(columns, start, most) {
     this.fit(start);
     for (const { bytes, base } of columns) this.bytes.set(bytes, base);
     this.bytes.fill(0, start, Math.max(start, this.end));
-    Object.assign(this, { start, end: start, count: 0, lengths: [], sources: [] });
+    Object.assign(this, { start, end: start, count: 0, most });
+    Object.assign(this, { lengths: new Int32Array(most), sources: new Uint32Array(most) });
     this.add = this.adds(this, this.parts);
+  }
+  more() {
+    this.most *= 2;
+    for (const list of ['lengths', 'sources']) {
+      const few = this[list];
+      this[list] = new few.constructor(this.most);
+      this[list].set(few);
+    }
   }
   misspelt(values) {
     const unknown = Object.keys(values).find((name) => this.parts.every((part) => part.name !== name));
@@ -208,8 +226,8 @@ class Rows extends Block {
   toWit(target) {
     const { bytes, start, end, count, lengths, sources } = this;
     return {
-      target, sources: new Uint32Array(sources).subarray(0, count),
-      rows: { bytes: bytes.subarray(start, end), lengths: new Int32Array(lengths).subarray(0, count) },
+      target, sources: sources.subarray(0, count),
+      rows: { bytes: bytes.subarray(start, end), lengths: lengths.subarray(0, count) },
     };
   }
 }
@@ -228,8 +246,8 @@ class Origin {
   get offset() { return this.batch.offsets[this.message]; }
   /** Pairs of a name and bytes, which may be null. */
   get headers() {
-    const { view, bytes, starts } = this.packed.headers;
-    let at = starts[this.message] + 2;
+    const { view, bytes } = this.packed.headers;
+    let at = this.packed.headers.startOf(this.message) + 2;
     const next = () => {
       const length = view.getInt32(at), start = at + 4;
       at = start + Math.max(length, 0);
@@ -315,7 +333,7 @@ class Plugin {
     let end = 0;
     fields.forEach((cells, i) => { end = cells.begin(batch.fields[i], end); });
     lookups.forEach((cells, i) => { end = cells.begin(find(i, this.keysOf(cells, count)), end); });
-    tables.forEach((rows) => rows.begin([...fields, ...lookups], end));
+    tables.forEach((rows) => rows.begin([...fields, ...lookups], end, count));
     for (let i = 0; i < count; i++) {
       if (done[i]) continue;
       origin.message = i;
