@@ -5,6 +5,7 @@
 (module
   (import "sluice:adapter/print@0.1.0" "write" (func $print (param i32 i32 i32)))
   (import "sluice:adapter/print@0.1.0" "ask" (func $ask (param i32)))
+  (import "sluice:adapter/print@0.1.0" "exit" (func $exit (param i32)))
   (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))
   (import "env" "memory" (memory 0))
 
@@ -47,7 +48,7 @@
       (br $next)))
     (i32.store (local.get $out) (local.get $sum))
     (i32.const 0))
-  (func (export "proc_exit") (param i32) (unreachable))
+  (func (export "proc_exit") (param i32) (call $exit (local.get 0)) (unreachable))
   (func (export "proc_raise") (param i32) (result i32) (unreachable))
   (func (export "sched_yield") (result i32) (i32.const 0))
   ;; No arguments and no environment.

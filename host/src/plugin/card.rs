@@ -1,12 +1,14 @@
 //! What a person wants to know of a plugin before running it.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::row::{Column, Operation};
 
 use super::bindings::VERSION;
+use super::limits::readable;
 use super::{Limits, Plugin};
 
 /// A plugin at a glance: what it is, what it may call, what it reads and writes.
@@ -54,13 +56,13 @@ pub struct Held {
     /// The most that a call may hand over, in bytes.
     pub output_bytes: usize,
     /// The time for starting an instance, in milliseconds.
-    pub init_ms: u128,
+    pub init_ms: u64,
     /// The time of a call, in milliseconds,
-    pub call_ms: u128,
+    pub call_ms: u64,
     /// what each message adds to it,
-    pub call_per_message_ms: u128,
+    pub call_per_message_ms: u64,
     /// and the most it comes to.
-    pub call_max_ms: u128,
+    pub call_max_ms: u64,
 }
 
 /// What an import lets a plugin do, by how the import's name begins: nothing that reaches further than the
@@ -121,7 +123,7 @@ impl Card {
             },
             columns: target.columns.iter().map(column).collect(),
         });
-        let compile_ms = |time: std::time::Duration| u64::try_from(time.as_millis());
+        let compile_ms = |time: Duration| u64::try_from(time.as_millis());
         Self {
             name: description.name.clone(),
             version: description.version.clone(),
@@ -151,44 +153,30 @@ fn powers(imports: &[String]) -> Vec<&'static str> {
 }
 
 fn held(limits: &Limits) -> Held {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Held {
         memory_bytes: limits.memory_max,
         stack_bytes: limits.stack_max,
         output_bytes: limits.output_max,
-        init_ms: limits.init_max.as_millis(),
-        call_ms: limits.call_base.as_millis(),
-        call_per_message_ms: limits.call_per_message.as_millis(),
-        call_max_ms: limits.call_max.as_millis(),
+        init_ms: ms(limits.init_max),
+        call_ms: ms(limits.call_base),
+        call_per_message_ms: ms(limits.call_per_message),
+        call_max_ms: ms(limits.call_max),
     }
 }
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let memory = [self.memory_bytes, self.stack_bytes, self.output_bytes].map(size);
+        let memory = [self.memory_bytes, self.stack_bytes, self.output_bytes].map(readable);
         let [memory, stack, output] = &memory;
+        let times = [self.init_ms, self.call_ms, self.call_per_message_ms];
+        let [start, call, more] = times.map(Duration::from_millis);
+        let most = Duration::from_millis(self.call_max_ms);
         write!(
             f,
-            "{memory} of memory, {stack} of stack, {output} of output a call; "
-        )?;
-        let [start, call, more, most] = [
-            self.init_ms,
-            self.call_ms,
-            self.call_per_message_ms,
-            self.call_max_ms,
-        ];
-        write!(
-            f,
-            "{start} ms to start, {call} ms a call and {more} ms a message, at most {most} ms"
+            "{memory} of memory, {stack} of stack, {output} of output a call,\n            \
+             {start:?} to start, {call:?} a call and {more:?} a message, at most {most:?}"
         )
-    }
-}
-
-/// Bytes as a person reads them.
-fn size(bytes: usize) -> String {
-    match bytes {
-        0..0x400 => format!("{bytes} bytes"),
-        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
-        _ => format!("{} MiB", bytes >> 20),
     }
 }
 

@@ -48,13 +48,8 @@ pub enum Error {
     #[error("the plugin cannot be started: {0}")]
     Start(String),
     /// It does not come to an end when it is started.
-    #[error("the plugin cannot be started within {limit:?}: {reason}")]
-    Deadline {
-        /// How long it may take.
-        limit: std::time::Duration,
-        /// What it was stopped with.
-        reason: String,
-    },
+    #[error("the plugin cannot be started: {0}")]
+    Deadline(String),
     /// It refuses its configuration.
     #[error("the plugin refuses its configuration: {0}")]
     Configuration(String),

@@ -6,7 +6,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, WasmList, WasmStr};
 use wasmtime::error::{bail, ensure};
 use wasmtime::{Engine, StoreContextMut};
-use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 
 use crate::lookup::Lookup;
 
@@ -27,7 +27,7 @@ pub(super) struct State {
     pub(super) lookups: Option<Arc<[Arc<Lookup>]>>,
     /// The answer of the last lookup, whose memory the next one takes.
     found: Arc<Cells>,
-    output_max: usize,
+    pub(super) limits: Limits,
     wasi: Option<Wasi>,
 }
 
@@ -38,7 +38,7 @@ impl State {
             limiter: Limiter::new(limits),
             lookups: None,
             found: Arc::default(),
-            output_max: limits.output_max,
+            limits: limits.clone(),
             wasi: has_wasi.then(|| Wasi::new(&journal)),
             journal,
         }
@@ -159,6 +159,12 @@ pub(super) fn linker(engine: &Engine, world: &World) -> wasmtime::Result<Linker<
             Ok(())
         },
     )?;
+    adapter.func_wrap(
+        "exit",
+        |_: StoreContextMut<'_, State>, (code,): (i32,)| -> wasmtime::Result<()> {
+            Err(I32Exit(code).into())
+        },
+    )?;
     if world.has_wasi {
         wasi::link(&mut linker)?;
     }
@@ -210,7 +216,7 @@ fn find(
         lookup.find(keys, lengths, cells, cell_lengths);
         bytes = rest;
         ensure!(
-            cells.len() <= state.output_max,
+            cells.len() <= state.limits.output_max,
             "{OUTPUT}: a lookup's answer is too large"
         );
     }

@@ -64,6 +64,15 @@ impl Limits {
     }
 }
 
+/// Bytes as a person reads them.
+pub(super) fn readable(bytes: usize) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} bytes"),
+        0x400..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
 /// How often the clock of deadlines ticks.
 const TICK: Duration = Duration::from_millis(10);
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wasmtime::component::{Func, Instance, InstancePre, TypedFunc};
 use wasmtime::{Engine, FrameInfo, Store, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 use crate::lookup::Lookup;
 
@@ -12,8 +13,11 @@ use super::bindings::{self, CLOCK, Messages, Outcome, TRANSFORM};
 use super::description::Description;
 use super::imports::{OUTPUT, State};
 use super::isolate::Fault;
-use super::limits::ticks;
+use super::limits::{readable, ticks};
 use super::{Config, Error};
+
+/// Where limits are changed.
+const SECTION: &str = "[plugin.limits]";
 
 /// How many of a trap's functions are told, the innermost of them.
 const FRAMES_MAX: usize = 4;
@@ -39,11 +43,12 @@ impl Live {
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(config.limits.output_max);
-        store.set_epoch_deadline(ticks(config.limits.init_max));
+        let time = config.limits.init_max;
+        store.set_epoch_deadline(ticks(time));
         let instance = pre.instantiate(&mut store);
         let instance = match instance {
             Ok(instance) => instance,
-            Err(error) => return Err(not_started(fault(&error, store.data_mut()), config)),
+            Err(error) => return Err(not_started(fault(&error, store.data_mut(), time))),
         };
         let mut find = |interface, name| function(&mut store, &instance, interface, name);
         let (init, transform) = (find(TRANSFORM, "init")?, find(TRANSFORM, "transform")?);
@@ -64,9 +69,9 @@ impl Live {
         let answer = match typed.map_err(contract)?.call(&mut store, (text,)) {
             Ok((answer,)) => answer,
             Err(error) => {
-                let fault = fault(&error, store.data_mut());
+                let fault = fault(&error, store.data_mut(), time);
                 let reason = format!("init: {}", fault.reason);
-                return Err(not_started(Fault { reason, ..fault }, config));
+                return Err(not_started(Fault { reason, ..fault }));
             }
         };
         let description = answer.map_err(Error::Configuration)?.try_into()?;
@@ -98,7 +103,7 @@ impl Live {
         self.store.set_epoch_deadline(ticks(time));
         let reset = self.reset.map(|reset| reset.call(&mut self.store, ()));
         if let Some(Err(error)) = reset {
-            return Err(fault(&error, self.store.data_mut()));
+            return Err(fault(&error, self.store.data_mut(), time));
         }
         // The types were checked at the start; a lifetime keeps the typed function from being kept.
         let typed = self
@@ -106,15 +111,14 @@ impl Live {
             .typed::<(Messages<'_>,), (Outcome,)>(&self.store);
         let answer = typed.and_then(|typed| typed.call(&mut self.store, (messages,)));
         let answer = answer.map(|(outcome,)| outcome);
-        answer.map_err(|error| fault(&error, self.store.data_mut()))
+        answer.map_err(|error| fault(&error, self.store.data_mut(), time))
     }
 }
 
-fn not_started(fault: Fault, config: &Config) -> Error {
-    let (limit, reason) = (config.limits.init_max, fault.reason);
+fn not_started(fault: Fault) -> Error {
     match fault.code {
-        "deadline" => Error::Deadline { limit, reason },
-        _ => Error::Start(reason),
+        "deadline" => Error::Deadline(fault.reason),
+        _ => Error::Start(fault.reason),
     }
 }
 
@@ -131,26 +135,84 @@ fn function(
     function.ok_or_else(|| Error::Contract(format!("there is no function `{name}`")))
 }
 
-/// Why a call has failed, with what the plugin told last: a panic's message is in its log.
-fn fault(error: &wasmtime::Error, state: &mut State) -> Fault {
+/// Why a call has failed: the limit that it went over, or else what the plugin told last, as a panic does.
+fn fault(error: &wasmtime::Error, state: &mut State, time: Duration) -> Fault {
+    let said = state.take_error();
+    let limits = &state.limits;
     let trap = error.downcast_ref::<Trap>();
     let cause = error.root_cause().to_string();
-    let code = match trap {
-        Some(Trap::Interrupt) => "deadline",
-        Some(Trap::StackOverflow) => "stack",
-        _ if state.limiter.has_refused => "memory",
+    let (code, reason) = match trap {
+        Some(Trap::Interrupt) => ("deadline", longer(state, time)),
+        Some(Trap::StackOverflow) => {
+            let stack = readable(limits.stack_max);
+            (
+                "stack",
+                format!("its calls nest deeper than {stack} of stack"),
+            )
+        }
+        _ if state.limiter.has_refused => {
+            let memory = readable(limits.memory_max);
+            let reason =
+                format!("it wants more than {memory} of memory: `memory_max` in {SECTION}");
+            ("memory", reason)
+        }
         // The error's type is private to wasmtime; a contract test would see another wording.
-        _ if cause.starts_with(OUTPUT) => "output",
-        _ => "trap",
+        _ if cause.starts_with(OUTPUT) => {
+            let output = readable(limits.output_max);
+            let reason =
+                format!("it hands over more than {output} in a call: `output_max` in {SECTION}");
+            ("output", reason)
+        }
+        _ => {
+            return Fault {
+                code: "trap",
+                reason: trapped(error, cause, said),
+            };
+        }
     };
-    let mut reason = cause;
-    // A deadline falls where it falls, and who ends by a panic has said where.
-    match (state.take_error(), trap) {
-        (Some(said), _) => reason += &format!(": {said}"),
-        (None, Some(trap)) if *trap != Trap::Interrupt => reason += &place(error),
-        (None, _) => {}
+    // A deadline falls where it falls.
+    let place = if code == "stack" {
+        place(error)
+    } else {
+        String::new()
+    };
+    let said = said.map_or(place, |said| format!("; it said: {said}"));
+    Fault {
+        code,
+        reason: reason + &said,
     }
-    Fault { code, reason }
+}
+
+/// What took too long, and who may change that.
+fn longer(state: &State, time: Duration) -> String {
+    let limits = &state.limits;
+    if state.lookups.is_none() {
+        return format!("it takes longer than {:?} to start", limits.init_max);
+    }
+    let whose = if time >= limits.call_max {
+        format!("`call_max` in {SECTION}")
+    } else {
+        let (base, more) = (limits.call_base, limits.call_per_message);
+        format!("{base:?} a call and {more:?} a message")
+    };
+    format!("it takes longer than {time:?}: {whose}")
+}
+
+/// A call that ended of itself. What it said then tells more than that it fell into a trap, or exited.
+fn trapped(error: &wasmtime::Error, cause: String, said: Option<String>) -> String {
+    let exit = error.downcast_ref::<I32Exit>().map(|exit| exit.0);
+    match (exit, said) {
+        (Some(code), None) => format!("it ends itself, with exit code {code}"),
+        (Some(code), Some(said)) => format!("{said} (exit code {code})"),
+        (None, None) => cause + &place(error),
+        (None, Some(said)) if is_deliberate(error) => said,
+        (None, Some(said)) => format!("{cause}: {said}"),
+    }
+}
+
+/// Whether it is the trap that compilers make of a panic.
+fn is_deliberate(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached))
 }
 
 /// Where a trap has happened: the guest's functions by name, the innermost first. Nothing, where the

@@ -40,7 +40,7 @@ impl From<&plugin::Error> for Refusal {
             Error::Contract(_) => "wrong_functions",
             Error::Compile(_) => "cannot_be_compiled",
             Error::Start(_) => "init_failed",
-            Error::Deadline { .. } => "init_deadline",
+            Error::Deadline(_) => "init_deadline",
             Error::Configuration(_) => "refuses_configuration",
             Error::Description(_) => "wrong_description",
             Error::Keys(_) => "wrong_columns",

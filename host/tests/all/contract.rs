@@ -135,10 +135,10 @@ fn fate(payload: &str) -> (Option<String>, String, Transformed) {
 #[rustfmt::skip]
 pub(crate) const FAULTS: &[(&str, &str, &str)] = &[
     ("trap", "trap", "unreachable"),
-    ("loop", "deadline", "interrupt"),
-    ("hoard", "memory", ""),
-    ("stack", "stack", "call stack exhausted"),
-    ("flood", "output", "too much data"),
+    ("loop", "deadline", "it takes longer than 301ms: 300ms a call and 1ms a message"),
+    ("hoard", "memory", "of memory: `memory_max` in [plugin.limits]"),
+    ("stack", "stack", "deeper than 512 KiB of stack"),
+    ("flood", "output", "in a call: `output_max` in [plugin.limits]"),
     ("lookup", "trap", "lookup 0 is not declared"),
     ("short", "bad_answer", "message 0 has no outcome"),
     ("twice", "bad_answer", "message 0 has two outcomes"),
@@ -225,7 +225,7 @@ fn a_start_that_fails_says_why() {
         );
     };
     check("trap", "cannot be started: init: ");
-    check("loop", "interrupt");
+    check("loop", "init: it takes longer than 500ms to start");
     check("lookup", "lookups are not there yet");
     check("name", "\"Not A Name\" is not [a-z0-9-]");
     check(
@@ -287,7 +287,7 @@ fn a_core_module_needs_no_more_than_its_page_says() {
         (
             "(data",
             "(func (export \"cabi_post_init\") (param i32) unreachable)(data",
-            "unreachable",
+            "cannot be started: init: never",
         ),
         ("(memory (export \"memory\") 1)", "(memory 1)", "memory"),
         ("cabi_realloc", "realloc", "cabi_realloc"),

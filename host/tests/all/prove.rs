@@ -178,7 +178,7 @@ fn bad() -> Vec<Bad> {
         ("too large", wasm(&vec![0; (8 << 20) + 1]), "too_large", "over the limit of 8388608"),
         ("another plugin", wasm(PIPELINES[0].module), "other_plugin", "a host of its own"),
         ("init trap", words("fault=init-trap"), "init_failed", "init: wasm trap"),
-        ("init loop", words("fault=init-loop"), "init_deadline", "within 500ms"),
+        ("init loop", words("fault=init-loop"), "init_deadline", "longer than 500ms"),
         ("wrong column", words("fault=column"), "wrong_columns", "missing"),
         ("fixtures fail", samples("version=2.0.1"), "fixtures_failed", "number = 7"),
         ("fixtures that count", samples("fault=place"), "not_deterministic", "its own samples"),

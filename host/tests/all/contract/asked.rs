@@ -261,3 +261,38 @@ fn a_trap_says_where() {
         );
     }
 }
+
+/// What a plugin ends with, and what its message's dead letter says then.
+#[rustfmt::skip]
+const ENDS: &[(&str, &str)] = &[
+    ("(call $exit (i32.const 3))", "it ends itself, with exit code 3"),
+    ("(call $say) (call $exit (i32.const 2))", "panic: odd (exit code 2)"),
+    ("(call $say) (unreachable)", "panic: odd"),
+    ("(call $say) (drop (i32.load (i32.const -4)))", "wasm trap: out of bounds memory access: panic: odd"),
+    ("(drop (call $deep))", "its calls nest deeper than 512 KiB of stack, in `deep`"),
+    ("(unreachable)", "wasm trap: wasm `unreachable` instruction executed, in `rows`"),
+];
+
+#[test]
+fn what_ends_itself_has_said_why() {
+    for (end, told) in ENDS {
+        let imports = format!(
+            "(module\n  (import \"{PREVIEW_1}\" \"proc_exit\" (func $exit (param i32)))
+  (import \"{PREVIEW_1}\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+  (data (i32.const 880) \"\\80\\03\\00\\00\\0b\\00\\00\\00\") (data (i32.const 896) \"panic: odd\\n\")
+  (func $deep (result i32) (i32.add (call $deep) (i32.const 1)))
+  (func $say (drop (call $write (i32.const 2) (i32.const 880) (i32.const 1) (i32.const 920))))"
+        );
+        let count = "    (local.set $count (";
+        let module = NAMES
+            .replacen("(module", &imports, 1)
+            .replacen(
+                "(func (export \"transform\")",
+                "(func $rows (export \"transform\")",
+                1,
+            )
+            .replacen(count, &format!("    {end}\n{count}"), 1);
+        let plugin = Plugin::load("ends.wat", module.as_bytes(), &Config::default()).unwrap();
+        assert_eq!(run(&plugin), [*told; 6]);
+    }
+}

@@ -47,7 +47,7 @@ fn a_candidate_behaves_as_its_words_say() {
     check("fault=count", 0..=0, "\u{8}");
     for (words, want) in [
         ("fault=init-trap", "init: "),
-        ("fault=init-loop", "interrupt"),
+        ("fault=init-loop", "longer than 500ms to start"),
     ] {
         let told = begin(words).unwrap_err().to_string();
         assert!(told.contains(want), "{words}: {told}");
