@@ -8,7 +8,8 @@ import json
 import re
 import uuid
 from datetime import date, datetime, timedelta, timezone
-from itertools import accumulate, pairwise, repeat
+from io import BytesIO
+from itertools import repeat
 from struct import Struct
 
 from componentize_py_types import Err
@@ -100,11 +101,10 @@ def _written(value, kind, name):
 
 def _cells(packed):
     """The values of a column, by message: bytes, or None."""
-    block, lengths = packed.bytes, packed.lengths
+    lengths, read = packed.lengths, BytesIO(packed.bytes).read
     if min(lengths, default=0) >= 0:
-        return [block[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
-    ends = pairwise(accumulate((max(length, 0) for length in lengths), initial=0))
-    return [None if length < 0 else block[start:end] for length, (start, end) in zip(lengths, ends)]
+        return list(map(read, lengths))
+    return [None if length < 0 else read(length) for length in lengths]
 
 
 class _Source:
@@ -162,6 +162,7 @@ class _Table:
         for column in described["columns"]:
             self.parts += [sources[column]] if isinstance(column, str) else [_Given(*pair) for pair in column.items()]
         self.given = [part for part in self.parts if isinstance(part, _Given)]
+        self.most = len(self.given)
         columns = [column for part in self.parts for column in part.columns]
         self.count = _count.pack(len(columns))
         operation = Operation[described.get("operation", "upsert").upper()]
@@ -173,11 +174,11 @@ class _Table:
             part.cells = []
 
     def add(self, message, values):
-        for part in self.given:
-            part.add(values)
-        if len(values) > len(self.given):
+        if len(values) > self.most:
             unknown = values.keys() - {part.name for part in self.given}
             raise TypeError(f"{self.name} has no column {min(unknown)} that a row gives")
+        for part in self.given:
+            part.add(values)
         self.sources.append(message)
 
     def remove(self, message):
@@ -276,8 +277,12 @@ class _Plugin:
         for name, values in made.items() if isinstance(made, dict) else ():
             if name not in tables:
                 raise TypeError(f"{name} is no table of this plugin")
-            for row in values if isinstance(values, list) else [values]:
-                tables[name].add(at, row)
+            if isinstance(values, list):
+                for row in values:
+                    tables[name].add(at, row)
+                added += len(values)
+            else:
+                tables[name].add(at, values)
                 added += 1
         if not added:
             raise TypeError("transform is asynchronous, and nothing waits for it" if hasattr(made, "__await__") else
