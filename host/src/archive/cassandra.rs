@@ -146,7 +146,7 @@ impl Archive for Cassandra {
                 text(&trade.by),
                 timestamp(super::now_ms()),
                 text(&trade.diff),
-                text(Outcome::Running.name()),
+                text(trade.begins().name()),
             ]);
             if is_applied(&reader.select(TAKE, &row)?) {
                 return Ok(generation);

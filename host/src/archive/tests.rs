@@ -19,7 +19,7 @@ fn entry(outcome: Outcome, old: &str, new: &str) -> Generation {
 
 #[test]
 fn an_old_file_is_told_from_a_new_deployment() {
-    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    use Outcome::{Abandoned, Deployed, Kept, RolledBack, Running};
     type Case = (
         &'static [(Outcome, &'static str, &'static str)],
         (&'static str, &'static str),
@@ -42,6 +42,9 @@ fn an_old_file_is_told_from_a_new_deployment() {
         // `c` was deployed by a restart after that, so that `a` now may be, too.
         (&[(Kept, "a", "b")], ("a", "c"), false),
         (&[(Kept, "c", "d"), (Kept, "a", "b")], ("a", "d"), false),
+        (&[(Deployed, "a", "c")], ("a", "c"), false),
+        (&[(Deployed, "b", "c"), (Kept, "a", "b")], ("a", "c"), false),
+        (&[(Kept, "c", "a"), (Deployed, "a", "c")], ("c", "a"), true),
     ];
     for (history, (file, committed), expected) in cases {
         let entries: Vec<_> = history.iter().map(|(o, a, b)| entry(*o, a, b)).collect();
@@ -65,7 +68,7 @@ fn an_old_file_is_told_from_a_new_deployment() {
 
 #[test]
 fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
-    use Outcome::{Abandoned, Kept, RolledBack, Running, Unwatched};
+    use Outcome::{Abandoned, Deployed, Kept, RolledBack, Running, Unwatched};
     type Case = (
         &'static [(Outcome, &'static str, &'static str)],
         &'static str,
@@ -78,6 +81,8 @@ fn a_version_ends_what_it_has_begun_unless_it_was_thrown_out() {
         (&[(Kept, "a", "b")], "Ada", true),
         (&[(Abandoned, "a", "b")], "Ada", false),
         (&[(Kept, "b", "a")], "Ada", true),
+        (&[(Deployed, "a", "b")], "start", false),
+        (&[(Deployed, "a", "b"), (Kept, "c", "a")], "start", false),
         // Another member has gone on to `a`, and a third one runs `b`, or what no trade knows.
         (&[(Kept, "c", "a"), (Kept, "c", "b")], "Ada", true),
         (&[(Kept, "c", "a")], "Ada", false),
@@ -199,7 +204,7 @@ fn a_trade_whose_end_nobody_told_is_ended_by_the_next_process() {
 
 #[test]
 fn what_was_thrown_out_is_no_version_to_go_back_to() {
-    use Outcome::{Abandoned, Kept, RolledBack, Running};
+    use Outcome::{Abandoned, Deployed, Kept, RolledBack, Running};
     type Case = (
         &'static [(Outcome, &'static str, &'static str, &'static str)],
         Option<&'static str>,
@@ -210,6 +215,7 @@ fn what_was_thrown_out_is_no_version_to_go_back_to() {
         (&[(Kept, "a", "b", "Ada")], Some("a")),
         (&[(Running, "a", "b", "Ada")], Some("a")),
         (&[(Abandoned, "a", "b", "Ada")], None),
+        (&[(Deployed, "a", "b", "start")], Some("a")),
         (&[(Kept, "b", "c", "Ada")], None),
         (
             &[(Kept, "c", "b", "Ada"), (Kept, "a", "b", "Ada")],
@@ -295,7 +301,7 @@ fn when_a_version_ran_is_known_as_far_as_trades_tell() {
 
 #[test]
 fn what_was_only_ever_taken_back_is_known() {
-    use Outcome::{Kept, RolledBack, Running};
+    use Outcome::{Deployed, Kept, RolledBack, Running};
     type Case = (
         &'static [(Outcome, &'static str, &'static str)],
         &'static [&'static str],
@@ -307,6 +313,7 @@ fn what_was_only_ever_taken_back_is_known() {
         // With its way back.
         (&[(Kept, "b", "a"), (RolledBack, "a", "b")], &["b"]),
         (&[(RolledBack, "a", "b")], &["b"]),
+        (&[(Deployed, "a", "b"), (RolledBack, "a", "b")], &[]),
         // It was let in later, after all.
         (
             &[(Kept, "a", "b"), (Kept, "b", "a"), (RolledBack, "a", "b")],

@@ -47,17 +47,18 @@ mod tests {
 
     #[test]
     fn one_part_is_another_than_before() {
-        use Outcome::{Abandoned, Kept, RolledBack, Running, Unwatched};
+        use Outcome::{Abandoned, Deployed, Kept, RolledBack, Running, Unwatched};
         type Entry = (Outcome, &'static str, &'static str, &'static str);
         type Case = (
             &'static [Entry],
             Option<(Option<&'static str>, &'static str)>,
         );
         // Outcomes, who asked, and what was traded for what, the last one first.
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             (&[], None),
             (&[(Kept, "ada", "a", "b")], Some((None, "a"))),
             (&[(Unwatched, "ada", "a s", "b s t")], Some((None, "a"))),
+            (&[(Deployed, "start", "a", "b")], Some((None, "a"))),
             (
                 &[(Running, "ada", "a s", "a t")],
                 Some((Some("songs"), "s")),

@@ -134,6 +134,7 @@ impl Life {
             replaced: from.version.code(),
             by: archive::WAY_BACK.to_owned(),
             diff: reason.to_owned(),
+            is_deployment: false,
         };
         let taken = self.means.take(at_least, &trade);
         taken.unwrap_or_else(|error| {

@@ -43,7 +43,7 @@ pub(super) struct Begun {
 
 impl Life {
     pub(super) fn live(mut self) {
-        self.means.end_what_was_left();
+        self.means.note_start();
         self.show(None);
         while !self.control.is_stopping() {
             if !self.hear() {
@@ -268,6 +268,7 @@ impl Life {
                 who => who.to_owned(),
             },
             diff: diff.to_owned(),
+            is_deployment: false,
         };
         // A worker that was given no partition yet has met none, not even that of what runs.
         let met = self.control.generation().max(self.current.generation);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::policy::Policy;
 use super::prove::{self, Context, Fixtures, Loaded, Proven};
 use super::{Refusal, What};
-use crate::archive::{self, Archive, End, Generation, Part};
+use crate::archive::{self, Archive, End, Generation, Outcome, Part};
 use crate::code::Code;
 use crate::lookup::{self, Lookup};
 use crate::pipeline::Plan;
@@ -23,6 +23,8 @@ pub struct Means {
     pub plan: Arc<Plan>,
     /// The version they begin with.
     pub first: Ran,
+    /// What the commits named, if a start has brought that first version instead, and no trade.
+    pub replaced: Option<Code>,
     /// Where versions are remembered.
     pub archive: Option<Arc<dyn Archive>>,
     /// Who gets in without a question.
@@ -153,11 +155,34 @@ impl Means {
         }
     }
 
-    /// Notes in the history how the trades ended that a process before this one did not see to their end.
-    pub(super) fn end_what_was_left(&self) {
-        let history = self.history().unwrap_or_default();
-        for (generation, end) in archive::left_open(&history, &self.first.version.code()) {
+    /// Notes in the history how the trades ended that a process before this one did not see to their end, and
+    /// that this start has brought another version, unless that is the last that it tells.
+    pub(super) fn note_start(&self) {
+        let Some(history) = self.history() else {
+            return;
+        };
+        let code = self.first.version.code();
+        for (generation, end) in archive::left_open(&history, &code) {
             self.finish(generation, &end);
+        }
+        let Some(replaced) = self.replaced.clone() else {
+            return;
+        };
+        let is_told = |last: &Generation| {
+            last.outcome == Outcome::Deployed && (&last.code, &last.replaced) == (&code, &replaced)
+        };
+        if history.first().is_some_and(is_told) {
+            return;
+        }
+        let start = archive::Trade {
+            code,
+            replaced,
+            by: "start".to_owned(),
+            diff: String::new(),
+            is_deployment: true,
+        };
+        if let Err(error) = self.take(self.first.generation, &start) {
+            tracing::warn!(%error, "that a start has brought another version is not in the history");
         }
     }
 

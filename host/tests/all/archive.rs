@@ -20,6 +20,7 @@ fn trade(replaced: &str, plugin: &str) -> Trade {
         replaced: code(replaced),
         by: "Ada at her desk".to_owned(),
         diff: "3 of 5 rows change".to_owned(),
+        is_deployment: false,
     }
 }
 
@@ -89,6 +90,13 @@ fn check(archive: &dyn Archive, stranger: &dyn Archive, salt: &str) {
     assert_eq!((last.pause_us, before.pause_us), (Some(812), None));
     assert_eq!(before.outcome, Outcome::Running);
     assert!(before.taken_ms > 1_700_000_000_000 && last.taken_ms >= before.taken_ms);
+
+    let start = Trade {
+        is_deployment: true,
+        ..trade("c", "e")
+    };
+    assert_eq!(archive.take(4, &start).unwrap(), 5);
+    assert_eq!(archive.history(1).unwrap()[0].outcome, Outcome::Deployed);
 }
 
 #[test]

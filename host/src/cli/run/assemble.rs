@@ -117,7 +117,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let mut kafka = kafka_config(args, &found)?;
     let topic = topic(args, &kafka.topic);
     let run = Run::new(&kafka.group, topic.clone());
-    let (mut generation, read) = (0, kafka.clone());
+    let (mut since, read) = (versions::Since::default(), kafka.clone());
     let (requests, pause) = (Arc::default(), Arc::default());
     let board = watch::board(run, &loaded.version, (&args.sink, &requests), stop);
     let watched = watch::open(&found.file.admin, &board)?;
@@ -132,7 +132,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
             let mut tails = None;
             if let Some(archive) = archive.clone().filter(|_| !args.is_embedded) {
                 let (watch, with) = ((stop, &board), (&requests, &pause));
-                (loaded, generation) = versions::go_on(loaded, &found, &kafka, &*archive, watch)?;
+                (loaded, since) = versions::go_on(loaded, &found, &kafka, &*archive, watch)?;
                 tails = Some(tails::tails(args, &found, archive, with, watch)?);
             }
             kafka.code = loaded.version.code();
@@ -167,7 +167,7 @@ pub fn assemble(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Assembled
     let means = (!is_finite).then(|| {
         let made = (plan.clone(), parts, archive, recent);
         let group = (args.source == SourceKind::Kafka).then_some(read);
-        swap::means(found, made, (generation, group), &board)
+        swap::means(found, made, (since, group), &board)
     });
     Ok(Assembled {
         plan,

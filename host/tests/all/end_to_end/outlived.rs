@@ -1,13 +1,14 @@
 //! A swap and the processes after it.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::child::Child;
 use super::restart::{TRADED, marked};
 use super::world::{self, World, play};
-use crate::support::{host, wait_until};
+use crate::support::{cassandra, host, wait_until};
 
 impl World {
     fn run_told(&self) -> Child {
@@ -95,4 +96,26 @@ fn a_swap_outlives_its_process_and_can_be_taken_back_by_the_next() {
     world.goes_on(320..400, &old, 2);
     assert_eq!(third.stop(), Some(0));
     assert!(!third.said().contains(TRADED), "{}", third.said());
+
+    // A file that no trade knows is a deployment, and there is a way back from that, too.
+    let last = marked("deployed");
+    fs::write(world.folder().join(&last.name), &last.bytes).unwrap();
+    let mut fourth = world.host(&["--plugin", &last.name], &cassandra());
+    fourth.args(["--admin", "127.0.0.1:0", "--progress", "json"]);
+    fourth.env("XDG_RUNTIME_DIR", world.folder().join("run"));
+    let mut fourth = Child::start(fourth.stdin(Stdio::null()));
+    world.goes_on(400..480, &last.digest(), 3);
+    let told = &world.versions()["history"][0];
+    assert_eq!(
+        (
+            &told["outcome"],
+            &told["generation"],
+            &told["replaced"]["plugin"]
+        ),
+        (&"deployed".into(), &3.into(), &old.clone().into())
+    );
+    let said = world.ask_host(&["rollback", "--yes", "--json", "--wait", "0s"]);
+    assert!(said.contains(r#""event":"traded""#), "{said}");
+    world.goes_on(480..560, &old, 4);
+    assert_eq!(fourth.stop(), Some(0));
 }

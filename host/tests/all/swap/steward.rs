@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use host::archive::directory::Directory;
 use host::archive::{Archive as _, Outcome, Part};
+use host::code::Code;
 use host::lookup::{Declared, Lookup, Options};
 use host::plugin::{self, Plugin};
 use host::swap::{Asked, Consent, Event, Means, Offer, Policy, Ran, Refusal, Steward, What};
@@ -47,10 +48,10 @@ fn read_lookup(declared: &Declared, name: &str, bytes: &[u8]) -> Result<Lookup, 
 
 impl Watched {
     fn start(policy: Policy) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), policy)
+        Self::start_in(tempfile::tempdir().unwrap(), policy, None)
     }
 
-    fn start_in(folder: TempDir, policy: Policy) -> Self {
+    fn start_in(folder: TempDir, policy: Policy, replaced: Option<Code>) -> Self {
         let archive = Arc::new(Directory::new(folder.path().join("kept"), "facts", "group"));
         let loads = Arc::<Mutex<()>>::default();
         let (gate, titles) = (loads.clone(), folder.path().join(TITLES));
@@ -82,6 +83,7 @@ impl Watched {
                 generation: 0,
             },
             plan,
+            replaced,
             archive: Some(kept),
             policy,
             recent: Arc::default(),
@@ -353,8 +355,32 @@ fn a_probation_that_a_process_left_open_is_not_told_to_run() {
     watched.trade("add=1");
     assert_eq!(watched.outcomes(), [Outcome::Running]);
     watched.world.stop();
-    let watched = Watched::start_in(watched.folder, endless());
+    let watched = Watched::start_in(watched.folder, endless(), None);
     let is_told = || watched.outcomes() == [Outcome::Unwatched];
     wait_until("the end of what was left", is_told);
     watched.world.stop();
+}
+
+/// A version that came by a start is in the history as that, once, and can be gone back from.
+#[test]
+fn what_a_start_has_brought_is_told_as_such() {
+    let replaced = Code {
+        plugin: "0".repeat(64),
+        ..Code::default()
+    };
+    let mut folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let watched = Watched::start_in(folder, endless(), Some(replaced.clone()));
+        wait_until("the history", || watched.outcomes() == [Outcome::Deployed]);
+        wait_until("it is told", || {
+            watched.steward().status()["history"][0]["by"] == "start"
+        });
+        let entry = watched.archive.history(9).unwrap().remove(0);
+        assert_eq!(
+            (entry.code, entry.replaced),
+            (watched.steward().code(), replaced.clone())
+        );
+        watched.world.stop();
+        folder = watched.folder;
+    }
 }

@@ -55,7 +55,7 @@ fn of_code(
 pub(super) fn means(
     found: Arc<Found>,
     made: Made,
-    (generation, kafka): (u32, Option<kafka::Config>),
+    (since, kafka): (versions::Since, Option<kafka::Config>),
     board: &Arc<Board>,
 ) -> Means {
     let (plan, parts, archive, recent) = made;
@@ -63,7 +63,7 @@ pub(super) fn means(
         version: plan.version.clone(),
         keys: Vec::new(),
         parts,
-        generation,
+        generation: since.generation,
     };
     let schema = found.schema("samples").ok().map(|text| text.text.clone());
     let policy = Policy::from(&found.file.swap);
@@ -73,6 +73,7 @@ pub(super) fn means(
     Means {
         plan,
         first,
+        replaced: since.replaced,
         archive,
         policy,
         recent,

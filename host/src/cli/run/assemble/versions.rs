@@ -135,9 +135,17 @@ pub(super) fn archive(args: &Args, found: &Found) -> anyhow::Result<Option<Arc<d
     })
 }
 
+/// Where a group goes on.
+#[derive(Default)]
+pub(super) struct Since {
+    /// In which generation, as far as the commits tell.
+    pub(super) generation: u32,
+    /// What the commits name, if the files are a new deployment.
+    pub(super) replaced: Option<Code>,
+}
+
 /// The version that the group goes on with. The commits name the last one; a file that a swap has traded
-/// away since is an old one, and any other file is a new deployment. With it, the generation that it goes on
-/// in, as far as the commits tell.
+/// away since is an old one, and any other file is a new deployment.
 ///
 /// # Errors
 /// When the brokers do not answer, or what the commits name cannot be loaded.
@@ -147,14 +155,18 @@ pub(super) fn go_on(
     kafka: &kafka::Config,
     archive: &dyn Archive,
     watchers: Watchers<'_>,
-) -> anyhow::Result<(Loaded, u32)> {
+) -> anyhow::Result<(Loaded, Since)> {
     let ask = || kafka::named(kafka);
     let named = patiently("source", watchers, ask, source::Error::is_transient)?;
     let latest = named.iter().max_by_key(|named| named.generation);
     let ours = files.version.code();
     let Some(latest) = latest.filter(|_| named.iter().any(|named| *named.code != ours)) else {
         let generations = named.iter().map(|named| named.generation);
-        return Ok((files, generations.max().unwrap_or(0)));
+        let since = Since {
+            generation: generations.max().unwrap_or(0),
+            replaced: None,
+        };
+        return Ok((files, since));
     };
     let committed = latest.code.clone();
     let ask = || archive.history(HISTORY_MAX);
@@ -184,9 +196,12 @@ pub(super) fn go_on(
     let loaded = load(found, plugin, &|name| {
         instead(Which::Lookup(name), lookup_of_file(found, name)?)
     })?;
-    let ours = loaded.version.code();
-    let generation = latest.generation + u32::from(*latest.code != ours);
-    Ok((loaded, generation))
+    let replaced = (*committed != loaded.version.code()).then(|| Code::clone(&committed));
+    let since = Since {
+        generation: latest.generation + u32::from(replaced.is_some()),
+        replaced,
+    };
+    Ok((loaded, since))
 }
 
 /// The version of a code, from what is kept; `None`, if it is not.
