@@ -8,13 +8,14 @@ use super::group::Share;
 use super::life::Life;
 use super::means::Ran;
 use super::probation::Tallies;
-use crate::archive::Generation;
+use crate::archive::{self, Generation, Outcome};
 use crate::code::Code;
 
 /// How much of the history is told.
-const HISTORY_MAX: usize = 20;
+pub(super) const HISTORY_MAX: usize = 20;
 
 /// What was told last.
+#[derive(Default)]
 pub(super) struct Status {
     pub(super) code: Code,
     current: Value,
@@ -23,7 +24,9 @@ pub(super) struct Status {
     /// From which generation on, and for how many batches.
     probation: Option<(u32, u32)>,
     history: Vec<Generation>,
-    pub(super) group: Vec<Share>,
+    /// Whether the history may tell more than was read of it.
+    is_behind: bool,
+    group: Vec<Share>,
 }
 
 impl Status {
@@ -31,12 +34,32 @@ impl Status {
         Self {
             code: first.version.code(),
             current: named(first),
-            before: Value::Null,
-            candidate: Value::Null,
-            probation: None,
-            history: Vec::new(),
-            group: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    /// Notes what the group runs. Whether the history is to be read again: commits tell of something new, or
+    /// the end of a trade is open.
+    pub(super) fn note_group(&mut self, shares: Vec<Share>) -> bool {
+        let is_open = |trade: &Generation| trade.outcome == Outcome::Running;
+        let is_behind = self.is_behind || self.group != shares || self.history.iter().any(is_open);
+        self.group = shares;
+        self.is_behind = false;
+        is_behind
+    }
+
+    /// Notes the history as it was read beside the steward, who may have read a later one meanwhile.
+    pub(super) fn note_history(&mut self, read: Result<Vec<Generation>, archive::Error>) {
+        match read {
+            Ok(history) if !self.is_behind => self.history = history,
+            // Whether the store answers is told by those who write to it.
+            Ok(_) | Err(_) => self.is_behind = true,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
+        self.history.iter().map(|trade| trade.outcome).collect()
     }
 
     pub(super) fn told(&self, tallies: &Tallies) -> Value {
@@ -76,6 +99,8 @@ impl Life {
             Ok(history) => status.history = history,
             Err(error) => tracing::warn!(%error, "the history cannot be read"),
         }
+        // Whoever reads it just now may have an earlier one in hand.
+        status.is_behind = true;
         (self.means.runs)(&self.current);
         status.code = self.current.version.code();
         status.current = named(&self.current);

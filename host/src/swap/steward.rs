@@ -57,7 +57,7 @@ impl Steward {
         let tallies = Arc::<Tallies>::default();
         let status = Arc::new(Mutex::new(Status::of(&means.first)));
         if let Some(ask) = means.group.take() {
-            group::watch(ask, control.clone(), status.clone())?;
+            group::watch(ask, means.archive.clone(), control.clone(), status.clone())?;
         }
         let steward = Self {
             offers,
