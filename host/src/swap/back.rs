@@ -36,8 +36,9 @@ impl Life {
         let Some(probation) = &self.probation else {
             return;
         };
+        self.claim();
         let tally = self.tallies.between(self.current.generation, u32::MAX);
-        if let Some(reason) = tally.is_worse_than(&probation.begun.before) {
+        if let Some(reason) = self.tallies.verdict() {
             self.roll_back(&reason);
         } else if tally.batches >= u64::from(self.means.policy.probation) {
             self.keep("");
@@ -51,6 +52,7 @@ impl Life {
         let Some(probation) = self.probation.take() else {
             return;
         };
+        self.tallies.end(false);
         self.workers().keep();
         let generation = self.current.generation;
         let batches = self.tallies.between(generation, u32::MAX).batches;
@@ -76,7 +78,7 @@ impl Life {
             return;
         };
         // What it makes from here on would only have to be made again.
-        self.control.expect_orders(true);
+        self.tallies.end(true);
         let bad = self.current.clone();
         tracing::warn!(reason, generation = bad.generation, "rolling back");
         // The way back takes one generation, and the version before the next.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::back::Probation;
+use super::diff::Diff;
 use super::means::{Means, Ran};
-use super::probation::{Tallies, Tally};
+use super::probation::Tallies;
 use super::prove::Proven;
 use super::status::Status;
 use super::steward::{TICK, Word};
@@ -37,8 +38,6 @@ pub(super) struct Begun {
     failing: Option<String>,
     /// The longest that a worker did nothing else for it, in microseconds.
     pub(super) pause_us: u64,
-    /// What it is measured by.
-    pub(super) before: Tally,
 }
 
 impl Life {
@@ -151,9 +150,8 @@ impl Life {
             parts,
             generation: 0,
         };
-        let mut begun = self.trade(next, pending, &proposal.text)?;
-        begun.before = begun.before.allowing(&proposal.diff);
-        Ok(Some(begun))
+        self.trade(next, pending, (&proposal.text, &proposal.diff))
+            .map(Some)
     }
 
     /// Waits until whoever asks agrees to what was proposed.
@@ -189,11 +187,17 @@ impl Life {
         // for its rows, and to undo what it does.
         before.keys = self.means.keys(&before.version)?;
         let text = "back to the version before, by hand";
-        self.trade(before, pending, text).map(Some)
+        self.trade(before, pending, (text, &Diff::default()))
+            .map(Some)
     }
 
     /// One version for another, in every worker.
-    fn trade(&mut self, mut next: Ran, pending: &Pending, diff: &str) -> Result<Begun, Refusal> {
+    fn trade(
+        &mut self,
+        mut next: Ran,
+        pending: &Pending,
+        (diff, allowed): (&str, &Diff),
+    ) -> Result<Begun, Refusal> {
         pending.tell(Event::Step {
             step: "keep",
             detail: "stores it, for a restart and for other members".to_owned(),
@@ -207,6 +211,7 @@ impl Life {
         // Nothing refuses it any more. What was on probation is what this one is measured by.
         self.keep("another version came");
         let before = self.tallies.between(self.current.generation, generation);
+        self.tallies.try_out(generation, before.allowing(allowed));
         pending.tell(Event::Step {
             step: "trade",
             detail: "waits for each worker's next batch".to_owned(),
@@ -244,7 +249,6 @@ impl Life {
             firsts: answers.firsts,
             failing: answers.failing,
             pause_us,
-            before,
         })
     }
 

@@ -163,6 +163,14 @@ impl Means {
         };
         let code = self.first.version.code();
         for (generation, end) in archive::left_open(&history, &code) {
+            let is_ours = |entry: &Generation| entry.generation == generation && entry.code == code;
+            if end.outcome == Outcome::Unwatched && history.iter().any(is_ours) {
+                tracing::warn!(
+                    generation,
+                    "the probation of what runs had not ended, and this host does not watch it: \
+                     `host rollback` goes back, and leaves the rows that it made"
+                );
+            }
             self.finish(generation, &end);
         }
         let Some(replaced) = self.replaced.clone() else {

@@ -1,14 +1,35 @@
 //! How a version does, and whether it does worse than the one before.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::diff::Diff;
-use crate::worker::Done;
+use crate::worker::{Control, Done};
 
-/// What is counted of each generation, as long as it matters.
-#[derive(Debug, Default)]
-pub(super) struct Tallies(Mutex<BTreeMap<u32, Tally>>);
+/// What is counted of each generation, as long as it matters, and what speaks against the one on probation.
+///
+/// That is found where batches are counted, and workers rest from there on: the steward may have to wait for
+/// a store before it looks, and all that a bad version does meanwhile would have to be done again.
+pub(super) struct Tallies {
+    counted: Mutex<Counted>,
+    control: Arc<Control>,
+}
+
+#[derive(Default)]
+struct Counted {
+    of: BTreeMap<u32, Tally>,
+    trial: Option<Trial>,
+}
+
+/// A version on probation.
+struct Trial {
+    /// From this generation on.
+    generation: u32,
+    /// What it is measured by.
+    before: Tally,
+    /// Why it must not stay, once that is found.
+    reason: Option<String>,
+}
 
 /// How many generations are counted at most: the one that runs, what ran before, and those that workers
 /// passed through on the way.
@@ -35,27 +56,66 @@ const BROKEN_FLOOR: u64 = 3;
 const BROKEN_SHARE_FLOOR: u64 = 1;
 
 impl Tallies {
+    /// Of workers that heed this.
+    pub(super) fn of(control: Arc<Control>) -> Self {
+        let counted = Mutex::default();
+        Self { counted, control }
+    }
+
     pub(super) fn count(&self, done: &Done) {
-        let mut tallies = self.lock();
-        tallies.entry(done.generation).or_default().count(done);
-        while tallies.len() > GENERATIONS_MAX {
-            tallies.pop_first();
+        let mut counted = self.lock();
+        counted.of.entry(done.generation).or_default().count(done);
+        while counted.of.len() > GENERATIONS_MAX {
+            counted.of.pop_first();
         }
+        let Counted { of, trial } = &mut *counted;
+        if let Some(trial) = trial.as_mut().filter(|trial| trial.reason.is_none()) {
+            let tally = sum(of, trial.generation, u32::MAX);
+            trial.reason = tally.is_worse_than(&trial.before);
+            if trial.reason.is_some() {
+                self.control.expect_orders(true);
+            }
+        }
+    }
+
+    /// A probation begins: from this generation on, measured by this.
+    pub(super) fn try_out(&self, generation: u32, before: Tally) {
+        self.lock().trial = Some(Trial {
+            generation,
+            before,
+            reason: None,
+        });
+    }
+
+    /// The probation ends, and workers rest from here on if there is a way back to go.
+    pub(super) fn end(&self, do_workers_rest: bool) {
+        let mut counted = self.lock();
+        counted.trial = None;
+        // While nobody counts: nothing is found any more.
+        self.control.expect_orders(do_workers_rest);
+    }
+
+    /// Why what is on probation must not stay; `None`: nothing speaks against it so far.
+    pub(super) fn verdict(&self) -> Option<String> {
+        self.lock().trial.as_ref()?.reason.clone()
     }
 
     /// All from a generation on, up to another.
     pub(super) fn between(&self, from: u32, to: u32) -> Tally {
-        let tallies = self.lock();
-        let mut sum = Tally::default();
-        for tally in tallies.range(from..to).map(|(_, tally)| tally) {
-            sum.add(tally);
-        }
-        sum
+        sum(&self.lock().of, from, to)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Tally>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn sum(tallies: &BTreeMap<u32, Tally>, from: u32, to: u32) -> Tally {
+    let mut sum = Tally::default();
+    for tally in tallies.range(from..to).map(|(_, tally)| tally) {
+        sum.add(tally);
+    }
+    sum
 }
 
 impl Tally {

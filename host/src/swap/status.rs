@@ -38,11 +38,12 @@ impl Status {
         }
     }
 
-    /// Notes what the group runs. Whether the history is to be read again: commits tell of something new, or
-    /// the end of a trade is open.
+    /// Notes what the group runs. Whether the history is to be read again: commits tell of something new, the
+    /// end of a trade is open, or another member may have something else to say of it.
     pub(super) fn note_group(&mut self, shares: Vec<Share>) -> bool {
         let is_open = |trade: &Generation| trade.outcome == Outcome::Running;
-        let is_behind = self.is_behind || self.group != shares || self.history.iter().any(is_open);
+        let is_open = self.probation.is_some() || self.history.iter().any(is_open);
+        let is_behind = self.is_behind || is_open || self.group != shares;
         self.group = shares;
         self.is_behind = false;
         is_behind
@@ -106,6 +107,21 @@ impl Life {
         status.current = named(&self.current);
         status.before = self.before.as_ref().map_or(Value::Null, named);
         status.probation = probation.map(|of| (self.current.generation, of));
+    }
+
+    /// Says that the version on probation is watched, if a member that started since has noted otherwise: it
+    /// cannot know who is there.
+    pub(super) fn claim(&self) {
+        let generation = self.current.generation;
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trades = status.history.iter_mut();
+        let ours = trades.find(|trade| trade.generation == generation);
+        let Some(ours) = ours.filter(|trade| trade.outcome == Outcome::Unwatched) else {
+            return;
+        };
+        ours.outcome = Outcome::Running;
+        drop(status);
+        self.finish(generation, Outcome::Running, "", 0);
     }
 
     /// Lets others see what is being proved.

@@ -54,7 +54,7 @@ impl Steward {
     /// When the system gives no thread.
     pub fn begin(mut means: Means, control: Arc<Control>) -> std::io::Result<Self> {
         let ((offers, offered), (words, heard)) = (channel(), channel());
-        let tallies = Arc::<Tallies>::default();
+        let tallies = Arc::new(Tallies::of(control.clone()));
         let status = Arc::new(Mutex::new(Status::of(&means.first)));
         if let Some(ask) = means.group.take() {
             group::watch(ask, means.archive.clone(), control.clone(), status.clone())?;

@@ -2,6 +2,7 @@
 //! and tables in memory.
 
 mod steward;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;

@@ -11,7 +11,6 @@ use host::lookup::{Declared, Lookup, Options};
 use host::plugin::{self, Plugin};
 use host::swap::{Asked, Consent, Event, Means, Offer, Policy, Ran, Refusal, Steward, What};
 use host::version::Version;
-use host::worker::Report;
 use tempfile::TempDir;
 
 use super::{PATIENCE, World};
@@ -26,12 +25,14 @@ const TITLES: &str = "titles.csv";
 const MANY: u32 = 1_000_000;
 
 /// A running pipeline with its steward.
-struct Watched {
-    world: World,
-    archive: Arc<Directory>,
+pub(super) struct Watched {
+    pub(super) world: World,
+    pub(super) archive: Arc<Directory>,
     folder: TempDir,
     /// While it is locked, no candidate is loaded.
-    loads: Arc<Mutex<()>>,
+    pub(super) loads: Arc<Mutex<()>>,
+    /// While it is locked, nothing is shown of what runs, and the steward waits.
+    pub(super) shows: Arc<Mutex<()>>,
 }
 
 fn part(words: &str) -> Part {
@@ -47,13 +48,13 @@ fn read_lookup(declared: &Declared, name: &str, bytes: &[u8]) -> Result<Lookup, 
 }
 
 impl Watched {
-    fn start(policy: Policy) -> Self {
+    pub(super) fn start(policy: Policy) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), policy, None)
     }
 
     fn start_in(folder: TempDir, policy: Policy, replaced: Option<Code>) -> Self {
         let archive = Arc::new(Directory::new(folder.path().join("kept"), "facts", "group"));
-        let loads = Arc::<Mutex<()>>::default();
+        let (loads, shows) = (Arc::<Mutex<()>>::default(), Arc::<Mutex<()>>::default());
         let (gate, titles) = (loads.clone(), folder.path().join(TITLES));
         let load = move |name: &str, bytes: &[u8], running: &dyn Fn(&str) -> Option<Part>| {
             drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
@@ -74,7 +75,7 @@ impl Watched {
             }
             Ok((Version { plugin, lookups }, parts))
         };
-        let kept = archive.clone();
+        let (kept, showing) = (archive.clone(), shows.clone());
         let means = |plan: Arc<host::pipeline::Plan>| Means {
             first: Ran {
                 version: plan.version.clone(),
@@ -92,9 +93,9 @@ impl Watched {
             of_code: Box::new(|_| Ok(None)),
             beside: Box::new(|_| None),
             schema: None,
-            group: None,
+            group: Some(Box::new(|| Some(vec![]))),
             count: Box::new(|_| {}),
-            runs: Box::new(|_| {}),
+            runs: Box::new(move |_| drop(showing.lock().unwrap())),
         };
         let world = World::start_with(super::version(FIRST), |plan| Some(means(plan)));
         Self {
@@ -102,6 +103,7 @@ impl Watched {
             archive,
             folder,
             loads,
+            shows,
         }
     }
 
@@ -109,7 +111,7 @@ impl Watched {
         self.world.steward.as_ref().unwrap()
     }
 
-    fn offer(&self, what: What, consent: Consent) -> Asked {
+    pub(super) fn offer(&self, what: What, consent: Consent) -> Asked {
         self.steward().offer(Offer {
             what,
             who: "ada".to_owned(),
@@ -118,26 +120,26 @@ impl Watched {
         })
     }
 
-    fn offer_plugin(&self, words: &str, consent: Consent) -> Asked {
+    pub(super) fn offer_plugin(&self, words: &str, consent: Consent) -> Asked {
         let Part { name, bytes } = part(words);
         self.offer(What::Plugin { name, bytes }, consent)
     }
 
     /// Has a version traded in, that is on probation then.
-    fn trade(&self, words: &str) -> Asked {
+    pub(super) fn trade(&self, words: &str) -> Asked {
         let asked = self.offer_plugin(words, Consent::Given);
         told(&asked, "traded");
         asked
     }
 
-    fn outcomes(&self) -> Vec<Outcome> {
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
         let history = self.archive.history(9).unwrap();
         history.iter().map(|entry| entry.outcome).collect()
     }
 }
 
 /// Waits for an event of this name, or a step.
-fn told(asked: &Asked, wanted: &str) -> Event {
+pub(super) fn told(asked: &Asked, wanted: &str) -> Event {
     loop {
         let event = asked.next(PATIENCE);
         let event = event.unwrap_or_else(|_| panic!("it is over without `{wanted}`"));
@@ -151,7 +153,7 @@ fn told(asked: &Asked, wanted: &str) -> Event {
 }
 
 /// A probation that ends by nothing but the version's own doing.
-fn endless() -> Policy {
+pub(super) fn endless() -> Policy {
     Policy {
         probation: MANY,
         ..Policy::default()
@@ -303,29 +305,6 @@ fn a_refused_offer_ends_no_probation() {
     fs::rename(&away, &kept).unwrap();
     // What is not on probation any more is traded, and stays where it was.
     told(&watched.offer(What::Before, Consent::Given), "rolled_back");
-    watched.world.stop();
-}
-
-/// While the store is asked for what the way back takes, the version that goes makes no more rows.
-#[test]
-fn workers_rest_until_the_way_back_is_prepared() {
-    let mut watched = Watched::start(endless());
-    watched.world.send(100, 0, "");
-    watched.world.drain();
-    watched.trade("add=1 layout=b/");
-    let store = watched.world.store.clone();
-    let away = store.lock().unwrap();
-    let back = watched.offer(What::Before, Consent::Given);
-    let rests = |report| matches!(report, Report::Waits { room: "pause", .. }).then_some(());
-    watched.world.reported(rests);
-    watched.world.send(100, 0, "");
-    drop(away);
-    let event = told(&back, "rolled_back");
-    let Event::RolledBack { messages, .. } = event else {
-        panic!("{event:?}");
-    };
-    assert_eq!(messages, 0);
-    watched.world.drain();
     watched.world.stop();
 }
 
