@@ -137,7 +137,8 @@ fn function(
 
 /// Why a call has failed: the limit that it went over, or else what the plugin told last, as a panic does.
 fn fault(error: &wasmtime::Error, state: &mut State, time: Duration) -> Fault {
-    let said = state.take_error();
+    // A line that is indented is the end of a longer tale, as of Go's runtime, and tells nothing alone.
+    let said = state.take_error().filter(|said| !said.starts_with(' '));
     let limits = &state.limits;
     let trap = error.downcast_ref::<Trap>();
     let cause = error.root_cause().to_string();
@@ -205,14 +206,21 @@ fn trapped(error: &wasmtime::Error, cause: String, said: Option<String>) -> Stri
         (Some(code), None) => format!("it ends itself, with exit code {code}"),
         (Some(code), Some(said)) => format!("{said} (exit code {code})"),
         (None, None) => cause + &place(error),
-        (None, Some(said)) if is_deliberate(error) => said,
-        (None, Some(said)) => format!("{cause}: {said}"),
+        (None, Some(said)) if is_deliberate(error) && tells_place(&said) => said,
+        (None, Some(said)) if is_deliberate(error) => said + &place(error),
+        (None, Some(said)) => format!("{cause}{}: {said}", place(error)),
     }
 }
 
 /// Whether it is the trap that compilers make of a panic.
 fn is_deliberate(error: &wasmtime::Error) -> bool {
     matches!(error.downcast_ref(), Some(Trap::UnreachableCodeReached))
+}
+
+/// Whether it has a file and a line, as in `main.go:53`.
+fn tells_place(said: &str) -> bool {
+    let mut parts = said.split(':').skip(1);
+    parts.any(|part| part.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Where a trap has happened: the guest's functions by name, the innermost first. Nothing, where the

@@ -267,8 +267,10 @@ fn a_trap_says_where() {
 const ENDS: &[(&str, &str)] = &[
     ("(call $exit (i32.const 3))", "it ends itself, with exit code 3"),
     ("(call $say) (call $exit (i32.const 2))", "panic: odd (exit code 2)"),
-    ("(call $say) (unreachable)", "panic: odd"),
-    ("(call $say) (drop (i32.load (i32.const -4)))", "wasm trap: out of bounds memory access: panic: odd"),
+    ("(call $say) (unreachable)", "panic: odd, in `rows`"),
+    ("(i32.store (i32.const 900) (i32.const 0x373a6120)) (call $say) (unreachable)", "pani a:7dd"),
+    ("(i32.store8 (i32.const 896) (i32.const 32)) (call $say) (call $exit (i32.const 2))", "it ends itself, with exit code 2"),
+    ("(call $say) (drop (i32.load (i32.const -4)))", "wasm trap: out of bounds memory access, in `rows`: panic: odd"),
     ("(drop (call $deep))", "its calls nest deeper than 512 KiB of stack, in `deep`"),
     ("(unreachable)", "wasm trap: wasm `unreachable` instruction executed, in `rows`"),
 ];
