@@ -67,16 +67,24 @@ pub struct Held {
 
 /// What an import lets a plugin do, by how the import's name begins: nothing that reaches further than the
 /// host's log and its reference data.
-const POWERS: [(&[&str], &str); 9] = [
+const POWERS: [(&[&str], &str); 10] = [
     (
         &["sluice:plugin/lookup"],
         "look keys up in its reference data",
     ),
     (&["sluice:plugin/log"], "write lines to the host's log"),
     (
-        &["sluice:adapter/print", "wasi:cli/stdout", "wasi:cli/stderr"],
+        &[
+            "sluice:adapter/print",
+            "wasi:cli/stdout",
+            "wasi:cli/stderr",
+            "wasi:cli/terminal",
+            "wasi:io/streams",
+            "wasi:io/error",
+        ],
         "print, which goes to the log",
     ),
+    (&["wasi:io/poll"], "wait: what it waits for is due at once"),
     (
         &["wasi:random"],
         "draw random numbers: the same in each call",
@@ -238,4 +246,27 @@ fn list(f: &mut fmt::Formatter<'_>, name: &str, names: &[String]) -> fmt::Result
         (rest, heading) = (later, "");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bindings::{LOG, LOOKUP, PRINT};
+    use super::*;
+
+    /// "Nothing else" is true only if each import has its words.
+    #[test]
+    fn whatever_is_linked_is_told() {
+        let wasi = "cli/environment cli/exit cli/stdin cli/stdout cli/stderr cli/terminal-input cli/terminal-output \
+                    cli/terminal-stdin cli/terminal-stdout cli/terminal-stderr clocks/monotonic-clock \
+                    clocks/wall-clock filesystem/preopens filesystem/types io/error io/poll io/streams \
+                    random/insecure random/insecure-seed random/random sockets/instance-network \
+                    sockets/ip-name-lookup sockets/network sockets/tcp sockets/tcp-create-socket sockets/udp \
+                    sockets/udp-create-socket";
+        for name in wasi.split_whitespace() {
+            assert_eq!(powers(&[format!("wasi:{name}@0.2.12")]).len(), 1, "{name}");
+        }
+        for name in [LOOKUP, LOG, PRINT] {
+            assert_eq!(powers(&[name.to_owned()]).len(), 1, "{name}");
+        }
+    }
 }
