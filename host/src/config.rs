@@ -8,6 +8,8 @@ mod document;
 mod fault;
 mod file;
 mod find;
+mod found;
+mod inside;
 mod reads;
 mod schema;
 mod secret;
@@ -23,7 +25,9 @@ pub use file::{
     AdminSection, BatchSection, BuildSection, CassandraSection, DeadLetters, File, LookupSection,
     Verdict,
 };
-pub use find::{Found, Text, find, list_bytes, lookup_bytes};
+pub use find::find;
+pub use found::{Found, Text, list_bytes, lookup_bytes};
+pub use inside::{GOLDEN_FILE as GOLDEN, is_taken, sections};
 pub use schema::text as schema;
 pub use secret::Reference;
 pub use security::{CassandraTls, KafkaSecurity, Mechanism, Properties, Property};
@@ -74,12 +78,35 @@ pub enum Error {
     },
     /// A plugin that no configuration belongs to.
     #[error(
-        "nothing says which topic, lookups and keyspace the plugin `{plugin}` is for: give --config \
-         pipeline.toml, or put one beside the file"
+        "nothing says which topic and keyspace the plugin `{plugin}` is for: give {missing}, or \
+         --config pipeline.toml, or put one beside the file"
     )]
     NoPipeline {
         /// The plugin's own name.
         plugin: String,
+        /// The flags that would say it.
+        missing: String,
+    },
+    /// A plugin's file brings what it must not.
+    #[error(
+        "the pipeline.toml inside {plugin} is not taken: {reason}; give --config pipeline.toml, or put one \
+         beside the file"
+    )]
+    Inside {
+        /// The plugin's file.
+        plugin: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Samples or golden rows that are asked for and not there.
+    #[error("there is no {file} for `{pipeline}`{way_out}")]
+    NoSamples {
+        /// How it is called in a folder.
+        file: &'static str,
+        /// The pipeline.
+        pipeline: String,
+        /// Where there may be one.
+        way_out: &'static str,
     },
     /// A lookup without a file.
     #[error(

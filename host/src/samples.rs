@@ -1,6 +1,8 @@
 //! A pipeline's samples through its real plugin, into memory, and from there into text: what
 //! `host test` compares with the golden rows. Neither a broker nor a database takes part.
 
+mod difference;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use crate::plugin::{self, Plugin};
 use crate::row::{Key, Transformed};
 use crate::sink::memory::Memory;
 use crate::sink::{self, Sink};
+
+pub use difference::difference;
 
 /// The name of the topic that samples are said to come from.
 const TOPIC: &str = "samples";
@@ -204,7 +208,8 @@ impl Refused {
     fn add(&mut self, transformed: &Transformed) {
         for rejected in &transformed.rejected {
             let line = transformed.batch.message(rejected.message).offset + 1;
-            let (stage, code, reason) = (rejected.stage.name(), &rejected.code, &rejected.reason);
+            let (stage, code) = (rejected.stage.name(), &rejected.code);
+            let reason = rejected.reason.replace(char::is_control, " ");
             writeln!(
                 self.rejected,
                 "line {line} rejected by {stage}: {code}: {reason}"

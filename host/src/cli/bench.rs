@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::produce::cells;
 use super::run::assemble::{lookups, own_name, plugin_config};
-use super::test::SAMPLES;
 use crate::config::{self, Found};
 use crate::line::Line;
 use crate::measure::{self, Cost, Figure, Outcomes, RUNS, Rig};
@@ -41,6 +40,8 @@ pub struct Args {
 
 /// How many messages a batch has.
 const SIZES: [usize; 4] = [1, 100, 1_000, 16_384];
+/// The batches of which it is told what takes the time.
+const TOLD: usize = 1_000;
 /// How many messages there are: enough for the largest batch.
 const MESSAGES: usize = 16_384;
 /// The name of the topic that they are said to come from.
@@ -168,19 +169,9 @@ fn messages(found: &Found) -> anyhow::Result<(String, Batch)> {
         let messages = samples::batch(TOPIC, &made);
         return Ok(("as [produce] makes them".to_owned(), messages));
     }
-    let (shown, bytes) = match (&found.folder, found.carried) {
-        (None, Some(carried)) => (SAMPLES.to_owned(), carried.samples.to_vec()),
-        (folder, _) => {
-            let path = folder.clone().unwrap_or_default().join(SAMPLES);
-            let bytes = std::fs::read(&path).with_context(|| {
-                format!(
-                    "{}: messages to try it with, where no [produce] makes some",
-                    path.display()
-                )
-            })?;
-            (path.display().to_string(), bytes)
-        }
-    };
+    let (shown, bytes) = found
+        .samples()
+        .context("messages to try it with, where no [produce] makes some")?;
     let lines = samples::read(&bytes).with_context(|| shown.clone())?;
     anyhow::ensure!(!lines.is_empty(), "{shown}: there are no messages in it");
     let messages = samples::batch(TOPIC, lines.iter().cycle().take(MESSAGES));
@@ -251,10 +242,25 @@ fn as_text(subjects: &[Subject; 2], memory: [usize; 2], costs: &Costs) -> String
         )
         .expect("a string takes all that is written");
     }
+    text += &shares(names[0], costs);
     if cfg!(debug_assertions) {
         text += UNOPTIMISED;
     }
     text
+}
+
+/// What takes the time: the plugin, or what the host does around it.
+fn shares(name: &str, costs: &Costs) -> String {
+    let told = costs.iter().find(|(size, _)| *size == TOLD);
+    let share = told.map(|(_, costs)| 100.0 * costs[0].call.median / costs[0].whole.median);
+    let share = share.map(|share| share.min(100.0));
+    share.map_or(String::new(), |share| {
+        format!(
+            "\nOf a message in a batch of {TOLD}, {share:.0} % are the calls of `{name}`, and {:.0} % the host's: \
+             it decodes fields and checks rows.\n",
+            100.0 - share
+        )
+    })
 }
 
 fn short(name: &str) -> String {

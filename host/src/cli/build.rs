@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 
 use super::run::assemble::plugin_config;
-use super::test::{GOLDEN, SAMPLES};
 use crate::config::{self, BuildSection, Found};
 use crate::plugin::{self, Plugin};
 
@@ -21,8 +20,6 @@ pub struct Args {
     folder: String,
 }
 
-/// A larger CSV does not travel in the plugin's file.
-const LOOKUP_BYTES_MAX: usize = 1 << 20;
 /// How many lines are shown of what a tool says that does not work.
 const SAID_MAX: usize = 3;
 
@@ -33,11 +30,16 @@ const SAID_MAX: usize = 3;
 /// If a tool is missing, with how to get it; if a command fails; or if what it makes is no plugin.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let found = config::find(&args.folder, None, &[], super::run::assemble::own_name)?;
-    let (Some(folder), Some(path)) = (&found.folder, found.plugin_path()) else {
-        bail!(
+    let (folder, path) = match (&found.folder, found.plugin_path()) {
+        (Some(folder), Some(path)) => (folder, path),
+        (_, None) => bail!(
             "`{}` is carried by the binary: give the folder of its sources, ./{0}",
             args.folder
-        );
+        ),
+        (None, Some(_)) => bail!(
+            "`{}` is a plugin already: give the folder of its sources",
+            args.folder
+        ),
     };
     let section = found.file.build.as_ref().with_context(|| {
         format!(
@@ -52,7 +54,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         folder
     };
-    needs(section, folder)?;
+    let missing: String = missing(section, folder)?
+        .into_iter()
+        .map(|Missing { line, way, said }| {
+            format!("\n  `{line}` does not work here\n    get it by: {way}{said}")
+        })
+        .collect();
+    ensure!(
+        missing.is_empty(),
+        "what it is built with is missing{missing}"
+    );
     // Not every compiler makes the folder that it writes into.
     if let Some(made) = folder.join(&section.output).parent() {
         fs::create_dir_all(made).with_context(|| made.display().to_string())?;
@@ -75,9 +86,25 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sees whether the tools are there.
-fn needs(section: &BuildSection, folder: &Path) -> anyhow::Result<()> {
-    let mut missing = String::new();
+/// A tool that a plugin is built with and that does not work here.
+pub(super) struct Missing<'a> {
+    /// The command that should succeed.
+    line: &'a str,
+    /// How to get it.
+    pub(super) way: &'a str,
+    /// What the command says instead, a line each.
+    said: String,
+}
+
+/// The tools that are not there, of those that a plugin is built with.
+///
+/// # Errors
+/// If a command cannot be read.
+pub(super) fn missing<'a>(
+    section: &'a BuildSection,
+    folder: &Path,
+) -> Result<Vec<Missing<'a>>, config::Error> {
+    let mut missing = Vec::new();
     for (line, way) in &section.needs {
         let mut command = command(line, folder)?;
         let said = match command.stdin(Stdio::null()).output() {
@@ -86,18 +113,12 @@ fn needs(section: &BuildSection, folder: &Path) -> anyhow::Result<()> {
             Err(error) if error.kind() == ErrorKind::NotFound => "there is no such program".into(),
             Err(error) => error.to_string(),
         };
-        missing += &format!("\n  `{line}` does not work here\n    get it by: {way}");
         let told = said.lines().filter(|line| !line.trim().is_empty());
-        missing.extend(
-            told.take(SAID_MAX)
-                .map(|said| format!("\n    it says: {said}")),
-        );
+        let told = told.take(SAID_MAX);
+        let said = told.map(|said| format!("\n    it says: {said}")).collect();
+        missing.push(Missing { line, way, said });
     }
-    ensure!(
-        missing.is_empty(),
-        "what it is built with is missing{missing}"
-    );
-    Ok(())
+    Ok(missing)
 }
 
 /// A line of `[build]` as a command: words as a shell has them, variables before them.
@@ -115,7 +136,7 @@ fn command(line: &str, folder: &Path) -> Result<Command, config::Error> {
     Ok(command)
 }
 
-/// What the commands have made, as a component, with the samples that belong to it.
+/// What the commands have made, as a component, with all of the pipeline that can go along in it.
 fn component(found: &Found, section: &BuildSection, folder: &Path) -> anyhow::Result<Vec<u8>> {
     let output = folder.join(&section.output);
     let shown = output.display().to_string();
@@ -127,23 +148,11 @@ fn component(found: &Found, section: &BuildSection, folder: &Path) -> anyhow::Re
     })?;
     let limits = plugin_config(found)?.limits;
     let component = plugin::component(&shown, &bytes, &limits).context(shown)?;
-    let (Ok(samples), Ok(golden)) = (
-        fs::read(folder.join(SAMPLES)),
-        fs::read(folder.join(GOLDEN)),
-    ) else {
-        return Ok(component.into_owned());
-    };
-    let mut sections = vec![
-        ("sluice:samples".to_owned(), samples),
-        ("sluice:golden".to_owned(), golden),
-    ];
-    for name in found.file.lookups.keys() {
-        let (_, csv) = config::lookup_bytes(found, name)?;
-        if csv.len() <= LOOKUP_BYTES_MAX {
-            sections.push((format!("sluice:lookup:{name}"), csv));
-        }
+    let brought = config::sections(found)?;
+    for left in brought.left {
+        super::show(&format!("does not go along in the file: {left}\n"))?;
     }
-    Ok(plugin::with_sections(&component, &sections))
+    Ok(plugin::with_sections(&component, &brought.sections))
 }
 
 /// Puts a file in its place at once: a host that watches it never sees half of it.

@@ -166,9 +166,10 @@ impl Show {
 
     fn greet(&self) -> anyhow::Result<()> {
         let file = &self.found.file;
-        let plugin = match &self.found.folder {
-            None => format!("{}.wasm, carried in this binary", file.name),
-            Some(folder) => format!("the plugin of {}", folder.display()),
+        let plugin = match (&self.found.folder, self.found.plugin_path()) {
+            (_, None) => format!("{}.wasm, carried in this binary", file.name),
+            (None, Some(path)) => path.display().to_string(),
+            (Some(folder), Some(_)) => format!("the plugin of {}", folder.display()),
         };
         super::show(&format!(
             "sluice {}, the pipeline `{}`, embedded:\n  \
@@ -320,8 +321,14 @@ fn spawn_producer(
                 std::thread::sleep(PACE);
             }
         };
-        let description = description(&show.found)?;
-        Ok(produce::run(description, &plan, &cells, &stop, &mut wait)?)
+        let produced = description(&show.found).and_then(|description| {
+            Ok(produce::run(description, &plan, &cells, &stop, &mut wait)?)
+        });
+        if produced.is_err() {
+            // The messages that are waited for do not come any more.
+            stop.store(true, Ordering::Relaxed);
+        }
+        produced
     };
     let thread = std::thread::Builder::new().name("producer".to_owned());
     thread.spawn(send).expect("the system starts a thread")

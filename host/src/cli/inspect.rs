@@ -31,6 +31,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let no_pipeline = |name: &str, _: &[u8]| {
         Err(config::Error::NoPipeline {
             plugin: name.to_owned(),
+            missing: String::new(),
         })
     };
     let found = config::find(&args.plugin, args.config.as_deref(), &[], no_pipeline);
@@ -40,7 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             (name, bytes, plugin_config(&found)?)
         }
         // A plugin alone can be looked at just as well.
-        Err(config::Error::NoPipeline { plugin: name }) => {
+        Err(config::Error::NoPipeline { plugin: name, .. }) => {
             let path = Path::new(&args.plugin);
             let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
             let cache = config::cache_directory();

@@ -208,7 +208,7 @@ pub(super) fn cells(
     column: &str,
 ) -> Result<Vec<String>, BoxError> {
     let flag = given.iter().rev().find(|(name, _)| name == list);
-    let (name, bytes, header) =
+    let ((name, bytes), header) =
         config::list_bytes(found, list, flag.map(|(_, path)| path.as_path()))?;
     let options = lookup::Options { header };
     Ok(lookup::column(&name, &bytes, column, &options)?)

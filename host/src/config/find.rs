@@ -1,52 +1,13 @@
-//! Finding what belongs together: a plugin's bytes, its `pipeline.toml`, its schema, its queries, its
-//! lookups.
+//! Finding which `pipeline.toml`, schema and queries belong to what is named.
 
 use std::path::{Path, PathBuf};
 
 use sluice_bundled::Pipeline;
 
+use super::found::{Found, Module, Text};
+use super::inside::Inside;
 use super::{Document, Error, File, Flag};
 use crate::nearest::did_you_mean;
-
-/// A text with the name by which messages speak of it.
-#[derive(Clone, Debug)]
-pub struct Text {
-    /// Its file, or where else it comes from.
-    pub name: String,
-    /// The text.
-    pub text: String,
-}
-
-/// A pipeline: what its configuration says, and what lies beside it.
-pub struct Found {
-    /// What verbs that take a pipeline call it: a carried name or a path.
-    pub named: String,
-    /// What messages call the configuration: its file, or that it is carried.
-    pub config: String,
-    /// The pipeline's configuration.
-    pub file: File,
-    /// Where each of its settings comes from.
-    pub document: Document,
-    /// The folder that paths in the configuration start from; `None`, if the binary carries it.
-    pub folder: Option<PathBuf>,
-    /// The tables' schema, if there is one.
-    pub schema: Option<Text>,
-    /// What can be asked of the tables, if there is something.
-    pub queries: Option<Text>,
-    /// The carried pipeline of this name, whose samples stand in for files that are not there.
-    pub carried: Option<&'static Pipeline>,
-    module: Module,
-}
-
-/// Where a plugin's bytes are.
-enum Module {
-    /// In a file that was named.
-    File(PathBuf),
-    /// In the file that `[plugin] path` of a `pipeline.toml` leads to.
-    Configured { path: PathBuf, config: PathBuf },
-    /// In this binary.
-    Carried(&'static Pipeline),
-}
 
 /// What is named where a pipeline is asked for.
 enum Place {
@@ -61,9 +22,9 @@ enum Place {
 /// Finds the pipeline that `what` names: a folder with a `pipeline.toml`, that file itself, a plugin,
 /// or a pipeline that the binary carries, with or without `.wasm`.
 ///
-/// A plugin's configuration is `config`, else the file beside it, else that of the carried pipeline
-/// of its own name, for which `ask` is asked. `flags` stand over it. A file goes before a carried name, a carried name
-/// before a folder: `./name` is always the folder.
+/// A plugin's configuration is `config`, else the file beside it, else what it brings inside, else that of
+/// the carried pipeline of its own name, for which `ask` is asked, else the flags alone. `flags` stand over
+/// it. A file goes before a carried name, a carried name before a folder: `./name` is always the folder.
 ///
 /// # Errors
 /// What is missing, and how to give it.
@@ -83,15 +44,25 @@ pub fn find<E: From<Error>>(
         let named = config.map_or(what.to_owned(), |config| config.display().to_string());
         return Ok(configured(named, place, &path, flags)?);
     }
-    let (module, carried) = match place {
-        Place::Carried(pipeline) => (Module::Carried(pipeline), pipeline),
-        Place::Plugin(path) | Place::Config(path) => {
-            let own = ask(&file_name(&path), &read(&path)?)?;
-            let carried = sluice_bundled::pipeline(&own);
-            let carried = carried.ok_or(Error::NoPipeline { plugin: own })?;
-            (Module::File(path), carried)
+    let path = match place {
+        Place::Carried(pipeline) => {
+            return Ok(of_carried(pipeline, Module::Carried(pipeline), flags)?);
         }
+        Place::Plugin(path) | Place::Config(path) => path,
     };
+    let (name, bytes) = (file_name(&path), read(&path)?);
+    if let Some(inside) = Inside::of(&name, &bytes) {
+        return Ok(brought(what, path, inside, flags)?);
+    }
+    let own = ask(&name, &bytes)?;
+    Ok(match sluice_bundled::pipeline(&own) {
+        Some(carried) => of_carried(carried, Module::File(path), flags)?,
+        None => of_flags(what, &own, path, flags)?,
+    })
+}
+
+/// A carried pipeline, with a plugin for it.
+fn of_carried(carried: &'static Pipeline, module: Module, flags: &[Flag]) -> Result<Found, Error> {
     let name = format!("{}/pipeline.toml (carried)", carried.name);
     let (file, document) = File::read(&name, carried.config, flags)?;
     Ok(Found {
@@ -104,6 +75,61 @@ pub fn find<E: From<Error>>(
         queries: Some(carried_text(carried, "queries.cql", carried.queries)),
         carried: Some(carried),
         module,
+        inside: None,
+    })
+}
+
+/// The pipeline that a plugin's file brings.
+fn brought(what: &str, path: PathBuf, inside: Inside, flags: &[Flag]) -> Result<Found, Error> {
+    let text = inside.pipeline()?;
+    let (file, document) = File::read(&text.name, &text.text, flags)?;
+    Ok(Found {
+        named: what.to_owned(),
+        config: text.name,
+        folder: None,
+        schema: inside.schema()?,
+        queries: inside.queries()?,
+        carried: sluice_bundled::pipeline(&file.name),
+        module: Module::File(path),
+        inside: Some(inside),
+        file,
+        document,
+    })
+}
+
+/// The pipeline of a plugin of which only flags, or the environment, say where it reads and writes.
+fn of_flags(what: &str, own: &str, path: PathBuf, flags: &[Flag]) -> Result<Found, Error> {
+    // What nobody stands over is not known: its place is only held.
+    let text = format!(
+        "name = {own:?}\ntopic = 'none'\n[plugin]\npath = {:?}\n[cassandra]\nkeyspace = 'none'\n",
+        file_name(&path)
+    );
+    let (file, document) = File::read("the command line", &text, flags)?;
+    let needed = [
+        ("--topic", &["topic"][..]),
+        ("--keyspace", &["cassandra", "keyspace"]),
+    ];
+    let missing = needed
+        .iter()
+        .filter(|(_, key)| !document.is_overridden(key));
+    let missing: Vec<&str> = missing.map(|(flag, _)| *flag).collect();
+    if !missing.is_empty() {
+        return Err(Error::NoPipeline {
+            plugin: own.to_owned(),
+            missing: missing.join(" and "),
+        });
+    }
+    Ok(Found {
+        named: what.to_owned(),
+        config: "the command line".to_owned(),
+        folder: None,
+        schema: None,
+        queries: None,
+        carried: None,
+        module: Module::File(path),
+        inside: None,
+        file,
+        document,
     })
 }
 
@@ -160,154 +186,10 @@ fn configured(named: String, place: Place, config: &Path, flags: &[Flag]) -> Res
         config: config.display().to_string(),
         carried,
         module,
+        inside: None,
         file,
         document,
     })
-}
-
-impl Found {
-    /// The plugin: its file's name, by whose ending `.wat` text is told, and its bytes: a component, a
-    /// core module, or text.
-    ///
-    /// # Errors
-    /// If there is no such file, with what makes one, or it cannot be read.
-    pub fn plugin(&self) -> Result<(String, Vec<u8>), Error> {
-        let path = match &self.module {
-            Module::Carried(pipeline) => {
-                return Ok((format!("{}.wasm", pipeline.name), pipeline.module.to_vec()));
-            }
-            Module::Configured { path, config } if !path.is_file() => {
-                return Err(Error::NoModule {
-                    path: path.clone(),
-                    config: config.clone(),
-                    way_out: way_to_build(config, self.file.build.is_some()),
-                });
-            }
-            Module::File(path) | Module::Configured { path, .. } => path,
-        };
-        Ok((file_name(path), read(path)?))
-    }
-
-    /// The file that the plugin is read from; `None`, if the binary carries it.
-    pub fn plugin_path(&self) -> Option<&Path> {
-        match &self.module {
-            Module::Carried(_) => None,
-            Module::File(path) | Module::Configured { path, .. } => Some(path),
-        }
-    }
-
-    /// The file that a lookup is read from; `None`, if the binary carries it.
-    pub fn lookup_path(&self, name: &str) -> Option<PathBuf> {
-        let section = self.file.lookups.get(name)?;
-        below(self, &section.path)
-    }
-
-    /// The tables' schema; `sink` needs it.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn schema(&self, sink: &'static str) -> Result<&Text, Error> {
-        self.schema.as_ref().ok_or(Error::NoSchema { sink })
-    }
-
-    /// What can be asked of the tables.
-    ///
-    /// # Errors
-    /// If there is nothing.
-    pub fn queries(&self) -> Result<&Text, Error> {
-        let pipeline = self.file.name.clone();
-        self.queries.as_ref().ok_or(Error::NoQueries { pipeline })
-    }
-}
-
-/// A line that says how a plugin is built whose sources lie beside its configuration.
-fn way_to_build(config: &Path, is_told: bool) -> String {
-    if is_told {
-        return format!(
-            "\n  `{} build {}` makes it",
-            super::invocation(),
-            config.display()
-        );
-    }
-    let manifest = beside(config, "Cargo.toml");
-    if !manifest.is_file() {
-        return String::new();
-    }
-    format!(
-        "\n  `cargo build --release --target wasm32-unknown-unknown --manifest-path {}` builds it: let \
-         the key lead to what that makes",
-        manifest.display()
-    )
-}
-
-/// A lookup's bytes and the name to speak of them: the configuration's file, else the carried
-/// sample.
-///
-/// # Errors
-/// If there is none, or it cannot be read.
-pub fn lookup_bytes(found: &Found, name: &str) -> Result<(String, Vec<u8>), Error> {
-    let section = found.file.lookups.get(name);
-    let path = section.map(|section| section.path.as_path());
-    let carried = found.carried.map_or(&[][..], |pipeline| pipeline.lookups);
-    let bytes = csv_bytes(found, name, None, path, carried)?;
-    bytes.ok_or_else(|| Error::NoLookup {
-        name: name.to_owned(),
-    })
-}
-
-/// What the producer takes cells from: a list of `[produce]`, or else a lookup. Its bytes and name,
-/// found as a lookup's are, and whether its first line names the columns.
-///
-/// # Errors
-/// If there is none, or it cannot be read.
-pub fn list_bytes(
-    found: &Found,
-    name: &str,
-    flag: Option<&Path>,
-) -> Result<(String, Vec<u8>, bool), Error> {
-    let lists = found.file.produce.as_ref().map(|section| &section.lists);
-    let list = lists.and_then(|lists| lists.get(name));
-    let (path, header, carried) = match (list, found.file.lookups.get(name)) {
-        (Some(list), _) => (
-            Some(list.path.as_path()),
-            list.header,
-            found.carried.map(|pipeline| pipeline.lists),
-        ),
-        (None, lookup) => (
-            lookup.map(|section| section.path.as_path()),
-            lookup.is_none_or(|section| section.header),
-            found.carried.map(|pipeline| pipeline.lookups),
-        ),
-    };
-    let bytes = csv_bytes(found, name, flag, path, carried.unwrap_or_default())?;
-    let (label, bytes) = bytes.ok_or_else(|| Error::NoList {
-        name: name.to_owned(),
-    })?;
-    Ok((label, bytes, header))
-}
-
-fn csv_bytes(
-    found: &Found,
-    name: &str,
-    flag: Option<&Path>,
-    configured: Option<&Path>,
-    carried: &[(&str, &[u8])],
-) -> Result<Option<(String, Vec<u8>)>, Error> {
-    let configured = configured.and_then(|path| below(found, path));
-    if let Some(path) = flag.map(Path::to_path_buf).or(configured) {
-        return Ok(Some((path.display().to_string(), read(&path)?)));
-    }
-    let sample = carried.iter().find(|(sample, _)| *sample == name);
-    Ok(sample.map(|(_, bytes)| (format!("the carried sample of `{name}`"), bytes.to_vec())))
-}
-
-/// Where a path of the configuration leads.
-fn below(found: &Found, path: &Path) -> Option<PathBuf> {
-    match &found.folder {
-        Some(folder) => Some(folder.join(path)),
-        // In a carried file the path is that of the carried sample; one that is given is absolute.
-        None => path.is_absolute().then(|| path.to_path_buf()),
-    }
 }
 
 fn no_plugin(name: &str) -> Error {
@@ -327,11 +209,11 @@ fn carried_text(pipeline: &Pipeline, file: &str, text: &str) -> Text {
 }
 
 /// A path of the folder that a file is in.
-fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
+pub(super) fn beside(file: &Path, path: impl AsRef<Path>) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
@@ -341,7 +223,7 @@ fn parsed(config: &Path, flags: &[Flag]) -> Result<(File, Document), Error> {
     File::read(&text.name, &text.text, flags)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|source| Error::Unreadable {
         path: path.to_path_buf(),
         source,

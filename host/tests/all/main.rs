@@ -24,6 +24,7 @@ mod kafka;
 mod letters;
 mod log;
 mod newcomer;
+mod one_file;
 mod produce;
 mod prove;
 mod queries;

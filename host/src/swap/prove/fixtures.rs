@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use similar::TextDiff;
-
 use crate::lookup::Lookup;
 use crate::plugin::{self, Plugin};
-use crate::samples::{Error, Trial};
+use crate::samples::{Error, Trial, difference};
 
 use super::super::Refusal;
 use super::{Context, Fixtures};
@@ -77,7 +75,7 @@ fn refusal(error: Error) -> Refusal {
             ref split,
             ..
         } => {
-            let shown = difference(whole, split);
+            let shown = first_lines(whole, split);
             Refusal::new(
                 "not_deterministic",
                 format!("on its own samples, {error}\n{shown}"),
@@ -87,7 +85,7 @@ fn refusal(error: Error) -> Refusal {
 }
 
 fn not_golden(golden: &str, made: &str) -> Refusal {
-    let shown = difference(golden, made);
+    let shown = first_lines(golden, made);
     let reason = format!(
         "its own samples give something else than its golden rows say: build it again with golden rows \
          that are right (`host test --update`)\n{shown}"
@@ -95,9 +93,9 @@ fn not_golden(golden: &str, made: &str) -> Refusal {
     Refusal::new("fixtures_failed", reason)
 }
 
-fn difference(old: &str, new: &str) -> String {
-    let diff = TextDiff::from_lines(old, new);
-    let shown = diff.unified_diff().context_radius(1).to_string();
+/// The first lines of what is otherwise.
+fn first_lines(old: &str, new: &str) -> String {
+    let shown = difference(old, new);
     let lines: Vec<&str> = shown.lines().take(LINES_MAX).collect();
     lines.join("\n")
 }
