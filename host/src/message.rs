@@ -72,6 +72,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     spans: Vec<Span>,
+    is_of_lines: bool,
 }
 
 impl Batch {
@@ -82,7 +83,31 @@ impl Batch {
             bytes: Vec::new(),
             entries: Vec::new(),
             spans: Vec::new(),
+            is_of_lines: false,
         }
+    }
+
+    /// The same messages, which people know as the lines of a file, the one at offset 0 as line 1.
+    #[must_use]
+    pub fn of_lines(self) -> Self {
+        Self {
+            is_of_lines: true,
+            ..self
+        }
+    }
+
+    /// Where the message at an index is, as people find it.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn place(&self, index: usize) -> String {
+        let Entry {
+            partition, offset, ..
+        } = self.entries[index];
+        if self.is_of_lines {
+            return format!("line {}", offset + 1);
+        }
+        format!("{}/{partition}/{offset}", self.topic)
     }
 
     /// The topic all messages come from; a file's name, if they come from a file.
@@ -209,7 +234,10 @@ impl Batch {
     /// If there are not so many.
     #[must_use]
     pub fn part(&self, messages: Range<usize>) -> Self {
-        let mut part = Self::new(self.topic.clone());
+        let mut part = Self {
+            is_of_lines: self.is_of_lines,
+            ..Self::new(self.topic.clone())
+        };
         for index in messages {
             part.push_again(&self.message(index), self.write_time(index));
         }

@@ -112,7 +112,7 @@ impl Trial<'_> {
     }
 
     fn messages(&self) -> Result<Batch, Error> {
-        Ok(batch(TOPIC, &read(self.samples)?))
+        Ok(batch(TOPIC, &read(self.samples)?).of_lines())
     }
 
     fn run_in_batches(&self, messages: &Batch, size: usize) -> Result<String, Error> {
@@ -207,12 +207,12 @@ struct Refused {
 impl Refused {
     fn add(&mut self, transformed: &Transformed) {
         for rejected in &transformed.rejected {
-            let line = transformed.batch.message(rejected.message).offset + 1;
+            let place = transformed.batch.place(rejected.message);
             let (stage, code) = (rejected.stage.name(), &rejected.code);
             let reason = rejected.reason.replace(char::is_control, " ");
             writeln!(
                 self.rejected,
-                "line {line} rejected by {stage}: {code}: {reason}"
+                "{place} rejected by {stage}: {code}: {reason}"
             )
             .expect("a string takes all that is written");
         }

@@ -120,10 +120,12 @@ fn subject(
     // The first time may be the one that fills the cache.
     load(&config)?;
     let (plugin, cached) = load(&config)?;
+    let description = plugin.description();
+    found.declared(&description.codes, &description.lookups)?;
     let lookups = lookups(&found, &plugin)?;
     let lookups: Vec<_> = lookups.into_iter().map(|(_, lookup)| lookup).collect();
     let mut memory = Memory::open(&found.schema("`host bench`")?.text)?;
-    let keys = memory.prepare(&plugin.description().targets)?;
+    let keys = memory.prepare(&description.targets)?;
     let (source, messages) = messages(&found)?;
     let mut started = Vec::new();
     for _ in 0..RUNS {

@@ -99,6 +99,8 @@ fn trial(found: &Found) -> anyhow::Result<(String, String)> {
     let (name, bytes) = found.plugin()?;
     let plugin =
         Plugin::load(&name, &bytes, &plugin_config(found)?).with_context(|| found.named.clone())?;
+    let description = plugin.description();
+    found.declared(&description.codes, &description.lookups)?;
     let (samples, bytes) = found.samples()?;
     let lookups = lookups(found, &plugin)?;
     let trial = Trial {

@@ -122,10 +122,8 @@ impl Journal {
 
     /// Says on which message of a batch the plugin has failed, and why.
     pub(super) fn blame(&mut self, batch: &Batch, message: usize, fault: &Fault) {
-        let (topic, message) = (batch.topic(), batch.message(message));
-        let (partition, offset) = (message.partition, message.offset);
-        let Fault { code, reason } = fault;
-        let line = format!("{code} on {topic}/{partition}/{offset}: {reason}");
+        let (place, Fault { code, reason }) = (batch.place(message), fault);
+        let line = format!("{code} on {place}: {reason}");
         self.line(Level::Error, &line);
     }
 

@@ -101,6 +101,10 @@ fn what_cannot_be_tried_says_why() {
         &[("schema.cql", &SCHEMA.replace("number int", "number text"))],
         &["schema.cql", "number"],
     );
+    check(
+        &[("pipeline.toml", &CONFIG.replace("dull", "dul"))],
+        &["the plugin has no code `dul`", "did you mean `dull`?"],
+    );
     let other = CONFIG.replace("plugin.wasm", "nothing.wasm");
     check(&[("pipeline.toml", &other)], &["nothing.wasm"]);
 }
@@ -122,12 +126,18 @@ fn a_failure_is_told_with_the_message_that_it_is_due_to() {
     let (_, said) = told(folder.path(), &["--update"]);
     let line = said
         .lines()
-        .find(|line| line.contains("trap on samples/0/2: wasm trap: "));
+        .find(|line| line.contains("trap on line 3: wasm trap: "));
     let line = line.unwrap_or_else(|| panic!("{said}"));
     assert!(
         line.contains("ERROR") && line.contains("misbehaving"),
         "{line}"
     );
+}
+
+/// The configuration of a plugin that rejects nothing.
+fn config_of_names() -> String {
+    let config = CONFIG.replace("plugin.wasm", "names.wat");
+    config.replace("dull = \"filter\"", "")
 }
 
 /// What a plugin says reaches its author, and once, however often the samples are tried.
@@ -139,11 +149,9 @@ fn what_a_plugin_says_is_shown() {
     let module = NAMES
         .replacen("(module", import, 1)
         .replacen("(local.set $names", SAYS, 1);
-    let config = CONFIG.replace("plugin.wasm", "names.wat");
-    let config = config.replace("dull = \"filter\"", "");
     let folder = folder(&[
         ("names.wat", &module),
-        ("pipeline.toml", &config),
+        ("pipeline.toml", &config_of_names()),
         (
             "schema.cql",
             "CREATE TABLE k.names (name text PRIMARY KEY);",
@@ -179,7 +187,7 @@ fn only_a_call_for_chance_is_told() {
             .replacen(place, more, 1);
         let folder = folder(&[
             ("names.wat", &module),
-            ("pipeline.toml", &CONFIG.replace("plugin.wasm", "names.wat")),
+            ("pipeline.toml", &config_of_names()),
             (
                 "schema.cql",
                 "CREATE TABLE k.names (name text PRIMARY KEY);",
@@ -207,7 +215,7 @@ fn what_depends_on_the_calls_before_is_refused() {
         .replacen("(local.set $cell (i32.add", counted, 1);
     let folder = folder(&[
         ("names.wat", &module),
-        ("pipeline.toml", &CONFIG.replace("plugin.wasm", "names.wat")),
+        ("pipeline.toml", &config_of_names()),
         (
             "schema.cql",
             "CREATE TABLE k.names (name text PRIMARY KEY);",
@@ -249,7 +257,7 @@ fn a_sample_may_be_a_whole_message() {
     ] {
         let folder = folder(&[
             ("names.wat", &stores(at, wants)),
-            ("pipeline.toml", &CONFIG.replace("plugin.wasm", "names.wat")),
+            ("pipeline.toml", &config_of_names()),
             (
                 "schema.cql",
                 "CREATE TABLE k.names (name text PRIMARY KEY);",
