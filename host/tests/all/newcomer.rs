@@ -113,6 +113,34 @@ fn a_newcomer_writes_a_pipeline_in_a_few_steps() {
         carried.contains("every_pipeline_is_whole ... ok"),
         "{carried}"
     );
+    the_carried_are_built_alike(&project);
+}
+
+/// A pipeline that the host carries is built in its folder, too, into a file that is whole.
+fn the_carried_are_built_alike(project: &Path) {
+    let said = type_in(
+        project,
+        "host build plugins/spotify; mkdir alone; cd alone\ncp ../plugins/spotify/spotify.wasm x.wasm\n\
+         host test x.wasm; host demo x.wasm --count 100",
+    );
+    for words in [
+        "spotify 0.1.0",
+        "samples.jsonl in x.wasm gives what golden.txt in x.wasm says",
+        "in 100 = written ",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let of = |name: &str| {
+        let text = fs::read_to_string(format!("{ROOT}/plugins/{name}/pipeline.toml")).unwrap();
+        let config: toml::Table = text.parse().unwrap();
+        config["build"].clone()
+    };
+    for pipeline in sluice_bundled::PIPELINES {
+        let (build, own) = (of(pipeline.name), pipeline.name.replace('-', "_"));
+        assert_eq!(build["commands"], of("spotify")["commands"]);
+        let output = build["output"].as_str().unwrap();
+        assert!(output.ends_with(&format!("/plugin/{own}.wasm")), "{output}");
+    }
 }
 
 /// Runs commands as typed, one after another; all must succeed.
