@@ -76,9 +76,10 @@ fn languages(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
         String::from("/// All of them, by name.\npub const LANGUAGES: &[Language] = &[\n");
     for language in &names {
         let files = embedded(language, &root.join(language).join("scaffold"), out)?;
+        let spelled = spelled(&root.join(language).join("README.md"))?;
         writeln!(
             text,
-            "    Language {{ name: {language:?}, files: {files} }},"
+            "    Language {{ name: {language:?}, spelled: {spelled:?}, files: {files} }},"
         )?;
     }
     text += "];\n";
@@ -93,6 +94,18 @@ fn languages(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
         )?;
     }
     Ok(text)
+}
+
+/// How a language is spelled: as the first line of its page has it.
+fn spelled(page: &Path) -> Result<String, Box<dyn Error>> {
+    let text = fs::read_to_string(page).map_err(|error| format!("{}: {error}", page.display()))?;
+    let spelled = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("# A plugin in "));
+    let spelled =
+        spelled.ok_or_else(|| format!("{} does not begin with its language", page.display()))?;
+    Ok(spelled.to_owned())
 }
 
 /// The files of a folder and of those in it, links followed, as a constant: their paths and texts.

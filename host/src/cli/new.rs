@@ -1,13 +1,17 @@
 //! The verb `new`: a folder with a plugin to begin with, which builds and whose test passes.
 
+mod name;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::builder::PossibleValuesParser;
 use sluice_bundled::{File, LANGUAGES, PIPELINE, PLUGIN};
 
+use super::build;
+use super::run::assemble::own_name;
 use crate::config;
 
 /// What `new` takes.
@@ -35,9 +39,6 @@ const IDENTIFIER: &str = "my_plugin";
 const CONFIG: &str = "pipeline.toml";
 const SECTIONS: [&str; 2] = ["build.toml", "produce.toml"];
 
-/// As many characters as a keyspace's name may have.
-const NAME_MAX: usize = 48;
-
 /// Makes the folder.
 ///
 /// # Errors
@@ -46,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = &args.folder;
     let name = folder.file_name().and_then(|name| name.to_str());
     let name = name.unwrap_or_default();
-    check(name)?;
+    name::check(name)?;
     let language = LANGUAGES
         .iter()
         .find(|language| language.name == args.lang)
@@ -63,33 +64,34 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let path = folder.join(path);
         write(&path, &text).with_context(|| path.display().to_string())?;
     }
-    let (host, shown) = (config::invocation(), folder.display());
-    let lang = &args.lang;
-    let mut next = format!(
-        "{shown}: a plugin in {lang}\nnext:\n  {host} build {shown}\n  {host} test {shown}\n"
-    );
-    if args.pipeline {
-        next += &format!("  {host} demo {shown}\n");
-    }
-    super::show(&next)?;
+    let shown = folder.display();
+    super::show(&format!("{shown}: a plugin in {}\n", language.spelled))?;
+    super::show(&next(args)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a plugin may be called so: it becomes the name of packages and, with `_` for `-`, of a keyspace.
-fn check(name: &str) -> anyhow::Result<()> {
-    let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let is_legal = name.starts_with(|letter: char| letter.is_ascii_lowercase())
-        && name.chars().all(|letter| is_word(letter) || letter == '-')
-        && name.len() <= NAME_MAX;
-    ensure!(
-        is_legal,
-        "`{name}` cannot be the name of a plugin: a lower-case letter, then lower-case letters, digits and \
-         `-`, at most {NAME_MAX} in all"
-    );
-    if sluice_bundled::pipeline(name).is_some() {
-        bail!("`{name}` is a pipeline that this binary carries: give another name");
+/// What is to be typed next.
+fn next(args: &Args) -> anyhow::Result<String> {
+    let (host, folder) = (config::invocation(), args.folder.to_string_lossy());
+    let found = config::find(&folder, None, &[], own_name)?;
+    let mut next = String::new();
+    let section = found.file.build.as_ref();
+    let missing = section.map(|section| build::missing(section, &args.folder));
+    let missing = missing.transpose()?.unwrap_or_default();
+    if !missing.is_empty() {
+        next += "first get what it is built with, in its folder:\n";
+        next.extend(missing.iter().map(|tool| format!("  {}\n", tool.way)));
     }
-    Ok(())
+    next += "next:\n";
+    let verbs = ["build", "test", "demo"];
+    let count = if args.pipeline { 3 } else { 2 };
+    let folder = shell_words::quote(&folder);
+    next.extend(
+        verbs[..count]
+            .iter()
+            .map(|verb| format!("  {host} {verb} {folder}\n")),
+    );
+    Ok(next)
 }
 
 /// The folder's files: their paths and texts, with the plugin's name in its places.

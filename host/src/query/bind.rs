@@ -108,7 +108,9 @@ impl Query {
 
 /// What is to be counted beside a query's aggregates, and the counts of its columns.
 fn counted(tokens: &[Token<'_>]) -> (Vec<String>, Vec<Option<usize>>) {
-    let is_grouped = tokens.iter().any(|token| token.is("GROUP"));
+    // A keyspace may be called `group`.
+    let mut pairs = tokens.windows(2);
+    let is_grouped = pairs.any(|pair| pair[0].is("GROUP") && pair[1].is("BY"));
     let from = tokens
         .iter()
         .position(|token| token.is("FROM"))

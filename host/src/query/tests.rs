@@ -317,6 +317,18 @@ fn an_average_of_nothing_is_no_row() {
 }
 
 #[test]
+fn a_keyspace_may_be_called_as_a_word_is() {
+    let text =
+        "-- a: b\nSELECT avg(x) FROM group.t;\n-- b: c\nSELECT avg(x) FROM m.t GROUP BY y;\n";
+    let asked: Vec<_> = parse(text).unwrap();
+    let asked = asked
+        .iter()
+        .map(|query| query.bind(&[], "group").unwrap().text);
+    let counts: Vec<_> = asked.map(|text| text.contains("count(x)")).collect();
+    assert_eq!(counts, [true, false]);
+}
+
+#[test]
 fn stretches_of_time_lie_around_a_moment() {
     let moment = time_of_text("2026-03-02T16:05:59.999").unwrap();
     let check = |stretch: Stretch, expected: [&str; 2]| {

@@ -96,6 +96,9 @@ fn every_language_has_a_plugin_to_begin_with() {
                 }
             }
             let has = |path: &str| files.contains_key(Path::new(path));
+            // What npm fetches is never in a folder that has just been made.
+            let asks = said.contains("in its folder:\n") && said.contains("\n  npm ");
+            assert_eq!(asks, has("package.json"), "{said}");
             assert!(has("samples.jsonl") && has("golden.txt"), "{name}");
             assert!(!has("build.toml") && !has("produce.toml"), "{name}");
             assert_eq!(has("queries.cql"), !more.is_empty(), "{name}");
@@ -121,6 +124,7 @@ fn what_cannot_be_a_new_plugin_is_refused() {
         ("new a_b --lang rust", &["`a_b`"]),
         ("new .. --lang rust", &["lower-case"]),
         ("new spotify --lang rust", &["`spotify`", "carries"]),
+        ("new table --lang rust", &["`table`", "CQL"]),
         (
             "new none/nowhere --lang rust",
             &["none/nowhere", "No such file"],
@@ -167,7 +171,7 @@ fn a_newcomer_has_a_plugin_in_a_few_commands() {
         }
     }
     for (verb, words) in [
-        ("new", &["readings: a plugin in rust"][..]),
+        ("new", &["readings: a plugin in Rust"][..]),
         (
             "build",
             &[

@@ -35,6 +35,8 @@ pub type File = (&'static str, &'static str);
 pub struct Language {
     /// Its name: that of its folder.
     pub name: &'static str,
+    /// How it is spelled.
+    pub spelled: &'static str,
     /// The author's files, how they are built, and the SDK.
     pub files: &'static [File],
 }
@@ -54,6 +56,8 @@ mod tests {
     fn every_language_says_how_its_plugins_are_built() {
         assert!(!LANGUAGES.is_empty());
         for language in LANGUAGES {
+            let (name, spelled) = (language.name, language.spelled);
+            assert!(name.eq_ignore_ascii_case(spelled), "{name}: {spelled}");
             let build = language
                 .files
                 .iter()
