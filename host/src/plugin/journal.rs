@@ -37,6 +37,8 @@ pub(super) struct Author {
     /// What it was told already that it asks for in vain: a bit for each of [`Asked`].
     pub(super) told: Arc<AtomicU8>,
     pub(super) allowance: Arc<Mutex<Allowance>>,
+    /// Of the host's own lines on it: what it has said last, however long, must not keep back why it failed.
+    pub(super) blames: Arc<Mutex<Allowance>>,
 }
 
 /// How much a plugin has said in the second that began last.
@@ -100,15 +102,7 @@ impl Journal {
 
     /// Writes a line.
     pub(super) fn line(&mut self, level: Level, text: &str) {
-        let (is_allowed, left_out) = {
-            let allowance = self.author.allowance.lock();
-            let mut allowance = allowance.unwrap_or_else(PoisonError::into_inner);
-            allowance.admit(Instant::now())
-        };
-        if left_out > 0 {
-            let told = format!("{left_out} lines were left out: at most {LINES_MAX} a second");
-            self.emit(Level::Warn, &told);
-        }
+        let is_allowed = self.admit(&self.author.allowance);
         if is_allowed || level == Level::Error {
             let text = clean(text);
             if is_allowed {
@@ -121,10 +115,25 @@ impl Journal {
     }
 
     /// Says on which message of a batch the plugin has failed, and why.
-    pub(super) fn blame(&mut self, batch: &Batch, message: usize, fault: &Fault) {
+    pub(super) fn blame(&self, batch: &Batch, message: usize, fault: &Fault) {
         let (place, Fault { code, reason }) = (batch.place(message), fault);
-        let line = format!("{code} on {place}: {reason}");
-        self.line(Level::Error, &line);
+        if self.admit(&self.author.blames) {
+            let line = format!("{code} on {place}: {reason}");
+            self.emit(Level::Error, &clean(&line));
+        }
+    }
+
+    /// Whether there is room for a line; says how many were left out before it.
+    fn admit(&self, allowance: &Mutex<Allowance>) -> bool {
+        let (is_allowed, left_out) = {
+            let mut allowance = allowance.lock().unwrap_or_else(PoisonError::into_inner);
+            allowance.admit(Instant::now())
+        };
+        if left_out > 0 {
+            let told = format!("{left_out} lines were left out: at most {LINES_MAX} a second");
+            self.emit(Level::Warn, &told);
+        }
+        is_allowed
     }
 
     /// Takes a piece of what the guest prints; a line is written when it is complete.

@@ -162,7 +162,7 @@ impl Shape {
         }
         if !rest.is_empty() {
             return Err(bad_row(format!(
-                "the row has {} bytes after its cells",
+                "the row goes on after its last column, with {} bytes",
                 rest.len()
             )));
         }
