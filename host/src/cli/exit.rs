@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::plain;
 use crate::{admin, config, lookup, plugin, produce, query, sink, source, worker};
 
 /// The command line is wrong; clap exits with it too.
@@ -23,12 +24,12 @@ pub const FAILED: u8 = 1;
     reason = "the last words of the process are for its user"
 )]
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    eprint!("error: {error}");
+    eprint!("error: {}", plain(&error.to_string()));
     let mut said = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         // Some libraries repeat a cause in the text of what it caused.
         if !said.contains(&cause) {
-            eprint!("\n  because: {cause}");
+            eprint!("\n  because: {}", plain(&cause));
             said = cause;
         }
     }

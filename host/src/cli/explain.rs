@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::show(&if args.json {
         explained.json()
     } else {
-        explained.text()
+        super::plain(&explained.text())
     })?;
     Ok(ExitCode::SUCCESS)
 }

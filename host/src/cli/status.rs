@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::ask::Whom;
-use super::show;
-use super::swap::{plain, short};
+use super::swap::short;
+use super::{plain, show};
 
 /// What `host status` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -13,7 +13,7 @@ use super::ask::Whom;
 use super::{exit, is_agreed, name_and_file};
 use crate::config;
 use show::Show;
-pub(super) use show::{plain, short};
+pub(super) use show::short;
 
 /// What `host swap` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -228,12 +228,14 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
     writeln!(f, "  {name:<9} {text}")
 }
 
-/// The names in lines of moderate length.
+/// The names in lines of moderate length. They are the author's, and none makes a line of its own.
 fn list(f: &mut fmt::Formatter<'_>, name: &str, names: &[String]) -> fmt::Result {
     if names.is_empty() {
         return line(f, name, "none");
     }
-    let mut rest = names;
+    let names = names.iter().map(|name| name.replace(char::is_control, " "));
+    let names: Vec<_> = names.collect();
+    let mut rest = &names[..];
     let mut heading = name;
     while !rest.is_empty() {
         let mut width = 0;
@@ -252,6 +254,21 @@ fn list(f: &mut fmt::Formatter<'_>, name: &str, names: &[String]) -> fmt::Result
 mod tests {
     use super::super::bindings::{LOG, LOOKUP, PRINT};
     use super::*;
+
+    #[test]
+    fn names_steer_no_terminal_and_forge_no_line() {
+        let listed = fmt::from_fn(|f| {
+            list(
+                f,
+                "fields",
+                &["a\n  may       all\u{1b}[2J text".to_owned()],
+            )
+        });
+        assert_eq!(
+            listed.to_string(),
+            "  fields    a   may       all [2J text\n"
+        );
+    }
 
     /// "Nothing else" is true only if each import has its words.
     #[test]

@@ -32,12 +32,12 @@ fn table(answer: &Answer) -> String {
     }
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(&answer.columns);
+    table.set_header(answer.columns.iter().map(|name| plain(name)));
     let text = |value: &Value| {
         if *value == Value::Null {
             "null".into()
         } else {
-            value.to_string()
+            plain(&value.to_string())
         }
     };
     for row in &answer.rows {
@@ -56,6 +56,11 @@ fn table(answer: &Answer) -> String {
     }
     let rows = answer.rows.len();
     format!("{table}\n{rows} row{}\n", if rows == 1 { "" } else { "s" })
+}
+
+/// A text that steers no terminal: whoever wrote the message, or the plugin, may mean to.
+fn plain(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() && letter != '\n', " ")
 }
 
 fn json(answer: &Answer) -> String {

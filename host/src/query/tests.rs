@@ -358,6 +358,7 @@ fn answers_are_rendered() {
         rows: vec![
             vec![Value::Text("Ada, \"A\"".into()), Value::Float(0.1)],
             vec![Value::Text(String::new()), Value::Null],
+            vec![Value::Text("\u{1b}[2J".into()), Value::Null],
         ],
     };
     expect![[r#"
@@ -366,20 +367,22 @@ fn answers_are_rendered() {
         ╞══════════╪═══════╡
         │ Ada, "A" ┆   0.1 │
         │          ┆  null │
+        │  [2J     ┆  null │
         └──────────┴───────┘
-        2 rows
+        3 rows
     "#]]
     .assert_eq(&render(&answer, Format::Table));
     expect![[r#"
         [
           {"name": "Ada, \"A\"", "tempo": 0.1},
-          {"name": "", "tempo": null}
+          {"name": "", "tempo": null},
+          {"name": "\u001b[2J", "tempo": null}
         ]
     "#]]
     .assert_eq(&render(&answer, Format::Json));
     assert_eq!(
         render(&answer, Format::Csv),
-        "name,tempo\n\"Ada, \"\"A\"\"\",0.1\n,\n"
+        "name,tempo\n\"Ada, \"\"A\"\"\",0.1\n,\n\u{1b}[2J,\n"
     );
     let nothing = sink::Answer {
         columns: answer.columns,

@@ -131,6 +131,21 @@ fn what_is_wrong_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_a_plugin_is_refused_for_steers_no_terminal() {
+    let folder = folder();
+    let text =
+        r#"(module (import "\1b]0;title\07" "a\0d\1b[2J" (func)) (memory (export "memory") 1))"#;
+    std::fs::write(folder.path().join("evil.wat"), text).expect("there is room for a file");
+    let said = stderr(&run(folder.path(), &["inspect", "evil.wat"]));
+    assert!(
+        said.contains("the plugin imports  ]0;title .a  [2J"),
+        "{said:?}"
+    );
+    let is_odd = |letter: char| letter.is_control() && letter != '\n';
+    assert!(!said.contains(is_odd), "{said:?}");
+}
+
+#[test]
 fn it_says_what_it_is() {
     let folder = folder();
     let version = run(folder.path(), &["--version"]);

@@ -67,12 +67,7 @@ impl Show {
 
 /// What an event says to people.
 fn text(event: &Value) -> String {
-    plain(&told(event))
-}
-
-/// A text that steers no terminal: of what is told, a part is the candidate's own words.
-pub(in crate::cli) fn plain(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() && letter != '\n', " ")
+    cli::plain(&told(event))
 }
 
 fn told(event: &Value) -> String {
