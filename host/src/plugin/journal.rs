@@ -17,6 +17,9 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 /// The most lines of a plugin in a second, however many instances it has had in it: one that fails on
 /// every message has as many.
 const LINES_MAX: u32 = 100;
+/// How much of what is printed at once is looked at, in bytes: the end of it, where the reason stands. No
+/// deadline falls while the host reads.
+const PRINT_BYTES_MAX: usize = 1 << 20;
 
 /// How far an instance is: what its language's runtime does of its own accord is not its author's doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +141,7 @@ impl Journal {
 
     /// Takes a piece of what the guest prints; a line is written when it is complete.
     pub(super) fn print(&mut self, is_error: bool, text: &[u8]) {
+        let text = &text[text.len().saturating_sub(PRINT_BYTES_MAX)..];
         for piece in text.split_inclusive(|byte| *byte == b'\n') {
             let line = &mut self.printed[usize::from(is_error)];
             let room = LINE_BYTES_MAX.saturating_sub(line.len());
@@ -230,6 +234,17 @@ mod tests {
             .count();
         assert_eq!(admitted, LINES_MAX as usize);
         assert_eq!(allowance.admit(start + Duration::from_secs(1)), (true, 50));
+    }
+
+    /// All lines of the guest's memory at once would take the host half a minute.
+    #[test]
+    fn of_too_much_at_once_the_end_is_read() {
+        let mut journal = Journal::new(Author::default());
+        let lines = "a\n".repeat(PRINT_BYTES_MAX) + "why\n";
+        journal.print(true, lines.as_bytes());
+        let left_out = journal.author.allowance.lock().unwrap().left_out;
+        assert!(left_out <= PRINT_BYTES_MAX as u64 / 2, "{left_out}");
+        assert_eq!(journal.take_error().as_deref(), Some("why"));
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! What is otherwise in what becomes of samples: whole rows, so that it shows which one has another cell.
 
-use similar::{Algorithm, DiffTag, TextDiff, capture_diff_slices};
+use std::time::{Duration, Instant};
+
+use similar::{Algorithm, DiffTag, TextDiff, capture_diff_slices_deadline};
 
 /// How many rows and other outcomes are shown; of more, how many there are.
 const SHOWN_MAX: usize = 20;
+/// How long the shortest difference is looked for, of outcomes or of two rows' lines: texts that came with a
+/// plugin's file may be made to take for ever. Later, what is shown may be longer than it need be.
+const TIME_MAX: Duration = Duration::from_secs(1);
+/// How far ahead the row is looked for that another one has become.
+const AHEAD_MAX: usize = 100;
 
 /// What is otherwise in the new text: the rows and other outcomes that only one has with `-` or `+` before
 /// each line, and those that have changed with the lines that are gone and the new ones. Empty, if nothing
@@ -11,7 +18,8 @@ const SHOWN_MAX: usize = 20;
 pub fn difference(old: &str, new: &str) -> String {
     let (old, new) = (outcomes(old), outcomes(new));
     let mut shown = Vec::new();
-    for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
+    let until = Some(Instant::now() + TIME_MAX);
+    for op in capture_diff_slices_deadline(Algorithm::Myers, &old, &new, until) {
         let (tag, old_range, new_range) = op.as_tag_tuple();
         if tag != DiffTag::Equal {
             changed(&old[old_range], &new[new_range], &mut shown);
@@ -43,7 +51,8 @@ fn outcomes(text: &str) -> Vec<&str> {
 fn changed(old: &[&str], new: &[&str], shown: &mut Vec<String>) {
     let mut left = new;
     for outcome in old {
-        match left.iter().position(|other| is_same_row(outcome, other)) {
+        let mut near = left.iter().take(AHEAD_MAX);
+        match near.position(|other| is_same_row(outcome, other)) {
             Some(at) => {
                 shown.extend(left[..at].iter().map(|new| marked("", new)));
                 shown.push(marked(outcome, left[at]));
@@ -67,7 +76,7 @@ fn is_same_row(old: &str, new: &str) -> bool {
 
 /// All lines of an outcome, with a sign before those that only one side has.
 fn marked(old: &str, new: &str) -> String {
-    let diff = TextDiff::from_lines(old, new);
+    let diff = TextDiff::configure().timeout(TIME_MAX).diff_lines(old, new);
     let lines = diff.iter_all_changes().map(|change| {
         // What came with a plugin's file may be anything.
         let line = change.value().trim_end_matches('\n');
@@ -129,6 +138,23 @@ mod tests {
         ] {
             let found = difference(&old.concat(), &new.concat());
             assert_eq!(found, expected, "{old:?} {new:?}");
+        }
+    }
+
+    /// By the shortest way, these would take hours.
+    #[test]
+    fn what_is_wholly_otherwise_is_told_soon() {
+        let lines = |indent: &str, letter: &str| -> String {
+            let lines = (0..100_000).map(|line| format!("{indent}{letter} {line}\n"));
+            lines.collect()
+        };
+        let row =
+            |letter: &str| format!("plays\n{}{}", "  c\n".repeat(100_001), lines("  ", letter));
+        for (old, new, expected) in [
+            (lines("", "a"), lines("", "b"), "-a 0\n"),
+            (row("a"), row("b"), "\n-  a 0\n"),
+        ] {
+            assert!(difference(&old, &new).contains(expected), "{expected}");
         }
     }
 
