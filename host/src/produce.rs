@@ -112,11 +112,9 @@ pub fn messages(
     plan: &Plan,
     lists: &Lists<'_>,
     count: u64,
-) -> Result<Vec<Vec<u8>>, Error> {
+) -> Result<impl Iterator<Item = Vec<u8>>, Error> {
     let mut writer = Writer::new(description, plan, lists)?;
-    Ok((0..count)
-        .map(|index| writer.good(index).value.to_vec())
-        .collect())
+    Ok((0..count).map(move |index| writer.good(index).value.to_vec()))
 }
 
 /// What was sent.

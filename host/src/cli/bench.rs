@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -46,6 +46,8 @@ const TOLD: usize = 1_000;
 const MESSAGES: usize = 16_384;
 /// The name of the topic that they are said to come from.
 const TOPIC: &str = "bench";
+/// The most that they have in all, in bytes.
+const BYTES_MAX: usize = 1 << 30;
 /// How many names are made up.
 const PEOPLE: usize = 1_000;
 /// How often the sign that something is being done turns.
@@ -166,7 +168,12 @@ fn messages(found: &Found) -> anyhow::Result<(String, Batch)> {
             ..Plan::default()
         };
         let lists = |list: &str, column: &str| cells(maker, &[], list, column);
-        let made = produce::messages(description, &plan, &lists, MESSAGES as u64)?;
+        let (mut made, mut bytes) = (Vec::with_capacity(MESSAGES), 0);
+        for value in produce::messages(description, &plan, &lists, MESSAGES as u64)? {
+            bytes += value.len();
+            fits(bytes)?;
+            made.push(value);
+        }
         let made: Vec<_> = made.iter().map(|value| Line::of_value(value)).collect();
         let messages = samples::batch(TOPIC, &made);
         return Ok(("as [produce] makes them".to_owned(), messages));
@@ -174,10 +181,31 @@ fn messages(found: &Found) -> anyhow::Result<(String, Batch)> {
     let (shown, bytes) = found
         .samples()
         .context("messages to try it with, where no [produce] makes some")?;
-    let lines = samples::read(&bytes).with_context(|| shown.clone())?;
-    anyhow::ensure!(!lines.is_empty(), "{shown}: there are no messages in it");
-    let messages = samples::batch(TOPIC, lines.iter().cycle().take(MESSAGES));
+    let messages = samples::read(&bytes).map_err(anyhow::Error::new);
+    let messages = messages.and_then(|lines| again_and_again(&lines));
+    let messages = messages.with_context(|| shown.clone())?;
     Ok((format!("{shown} again and again"), messages))
+}
+
+fn again_and_again(lines: &[Line<'_>]) -> anyhow::Result<Batch> {
+    ensure!(!lines.is_empty(), "there are no messages in it");
+    let length = |line: &Line<'_>| {
+        let parts = [line.key.as_deref(), line.value.as_deref()];
+        let parts = parts.map(|part| part.map_or(0, <[u8]>::len));
+        parts.iter().sum::<usize>() + line.headers.len()
+    };
+    let each: usize = lines.iter().map(length).sum();
+    fits(each.saturating_mul(MESSAGES.div_ceil(lines.len())))?;
+    Ok(samples::batch(TOPIC, lines.iter().cycle().take(MESSAGES)))
+}
+
+/// Whether so many bytes of messages can be held at once.
+fn fits(bytes: usize) -> anyhow::Result<()> {
+    ensure!(
+        bytes <= BYTES_MAX,
+        "{MESSAGES} such messages are too long to be held at once: they have more than {BYTES_MAX} bytes"
+    );
+    Ok(())
 }
 
 /// Of a host that is not optimised, which itself is most of what is measured.
@@ -311,4 +339,20 @@ fn as_json(subjects: &[Subject; 2], memory: [usize; 2], costs: &Costs) -> Value 
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_fit_into_memory() {
+        let long = vec![b'a'; 100_000];
+        for (length, fits) in [(0, true), (10_000, true), (100_000, false)] {
+            let lines = [Line::of_value(&long[..length])];
+            let made = again_and_again(&lines).map(|batch| batch.len());
+            assert_eq!(made.ok(), fits.then_some(MESSAGES), "{length}");
+        }
+        assert!(again_and_again(&[]).is_err());
+    }
 }
