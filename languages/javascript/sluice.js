@@ -7,12 +7,15 @@
 import { find } from 'sluice:plugin/lookup@0.1.0';
 import { write } from 'sluice:plugin/log@0.1.0';
 
+// Found once: what is global is searched for each time.
+const { keys } = Object, { isArray } = Array;
+
 /** Writes a line to the host's log. */
 export const log = Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map(
   (level) => [level, (line) => write(level, String(line))]));
 
 const REFUSED = Symbol('refused');
-const refusal = (list, code, reason) => ({ [REFUSED]: list, code, reason });
+const refusal = (list, code, reason) => ({ [REFUSED]: { list, code, reason } });
 /** What becomes of a message that cannot be used: a dead letter, with a reason for a person. */
 export const rejected = (code, reason) => refusal('rejected', code, String(reason));
 /** What becomes of a message that is left out on purpose. */
@@ -29,22 +32,18 @@ const toUtf8 = (text) => toBytes(isAscii(text) ? text : unescape(encodeURICompon
 /** Text of UTF-8 bytes, as keys, values and headers are. */
 export const textOf = (bytes) => toText(toBinary(bytes));
 
-/** Bytes, of which there may be more and more; behind the `room` are always `spare` ones. */
+/** Bytes, of which there may be more and more. */
 class Block {
-  constructor(spare = 0) {
-    this.spare = spare;
-    this.take(new Uint8Array(1 << 10));
-  }
+  constructor() { this.take(new Uint8Array(1 << 10)); }
   take(bytes) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.room = bytes.length - this.spare;
     this.binary = null;
   }
   fit(size) {
-    if (size <= this.room) return;
     const { bytes } = this;
-    this.take(new Uint8Array(2 * size + this.spare));
+    if (size <= bytes.length) return;
+    this.take(new Uint8Array(2 * size));
     this.bytes.set(bytes);
   }
 }
@@ -137,98 +136,114 @@ class Cells extends Block {
   }
 }
 
-/** A column that the author gives the value of. */
-class Given {
+/** A column that the author gives the value of: the lengths of its cells, by row, and the cells. */
+class Given extends Block {
   constructor(name, kind) {
     const what = `${kind}, which ${name} is`;
-    Object.assign(this, { name, what, kind: kindOf(kind), columns: [{ name, kind }], width: 1 });
+    Object.assign(super(), { name, what, kind: kindOf(kind), columns: [{ name, kind }], width: 1 });
   }
-  /** Writes the cell, and answers with its length: -1 is null, -2 leaves the column as it is. */
-  write(block, at, value) {
+  begin() { Object.assign(this, { lengths: [], end: 0 }); }
+  /** Adds a row's cell: the length of null is -1, and with -2 the column stays as it is. */
+  add(value) {
     if (value === undefined) throw new TypeError(`no value for the column ${this.name}`);
-    return value === null ? -1 : value === unset ? -2 : this.kind.write(block, at, value, this.what);
+    const length = value === null ? -1 : value === unset ? -2 : this.kind.write(this, this.end, value, this.what);
+    this.lengths.push(length);
+    if (length > 0) this.end += length;
+  }
+  /** Takes back all rows but so many. */
+  keep(count) {
+    while (this.lengths.length > count) this.end -= Math.max(this.lengths.pop(), 0);
   }
 }
 
-/** The text of a function that gives the one which adds a row of a batch: that has nothing left to find out. */
-const adding = (parts, width) => {
-  const copied = [...parts.keys()].filter((i) => parts[i].name === undefined);
+/**
+ * The text of a function that puts the rows of a batch together: that has nothing left to find out. Its variables are
+ * `var`s, which QuickJS need not check. A row that does not fit is written again, into a larger block.
+ */
+const joining = (parts, width) => {
+  const indices = [...parts.keys()], isGiven = (i) => parts[i] instanceof Given;
+  const copied = indices.filter((i) => !isGiven(i)), given = indices.filter(isGiven);
+  const take = (list, at) => list.map((i) => `length${i} = lengths${i}[${at}];`).join(' ');
+  const step = (list) => list.map((i) => `if (length${i} > 0) start${i} += length${i};`).join(' ');
   return `
-  let next = 0;
-  ${copied.map((i) => `
-    const lengths${i} = parts[${i}].lengths;
-    let start${i} = parts[${i}].base;`).join('')}
-  return (values, message) => {
-    for (; next < message; next++) {
-      let skipped;
-      ${copied.map((i) => `if ((skipped = lengths${i}[next]) > 0) start${i} += skipped;`).join('\n')}
-    }
-    let { bytes, room, end, count } = rows, length;
-    const begin = end;
-    if (begin > room) { rows.fit(begin); ({ bytes, room } = rows); }
-    ${width > 255 ? `bytes[begin] = ${width >> 8};` : ''}
-    bytes[begin + 1] = ${width};
-    end += 2;
-    ${parts.map(({ name, isLookup, width: columns }, i) => `
-      ${name !== undefined ? `
-        length = parts[${i}].write(rows, end + 4, values[${JSON.stringify(name)}]);
-        ({ bytes, room } = rows);` : `
-        length = lengths${i}[message];
-        if (end + 4 + length > room) { rows.fit(end + 4 + length); ({ bytes, room } = rows); }`}
-      if (length < 0) {
-        bytes.fill(255, end, end += ${4 * columns});
-        bytes[end - 1] = length;
+  var { bytes, start: end } = rows, room = bytes.length, count = lengths.length, message, row, begin;
+  ${indices.map((i) => `var length${i}, lengths${i} = parts[${i}].lengths, start${i} = parts[${i}].base;`).join('\n')}
+  for (message = row = 0; row < count; message++) {
+    ${take(copied, 'message')}
+    while (sources[row] === message) {
+      ${take(given, 'row')}
+      begin = end;
+      ${width > 255 ? `bytes[begin] = ${width >> 8};` : ''}
+      bytes[begin + 1] = ${width};
+      end += 2;
+      ${parts.map(({ isLookup, width: columns }, i) => `
+        if (length${i} < 0) {
+          bytes.fill(255, end, end += ${4 * columns});
+          bytes[end - 1] = length${i};
+        } else {
+          ${isLookup ? '' : `
+            if (length${i} > 255) {
+              bytes[end] = length${i} >> 24; bytes[end + 1] = length${i} >> 16; bytes[end + 2] = length${i} >> 8;
+            }
+            bytes[end + 3] = length${i};
+            end += 4;`}
+          bytes.copyWithin(end, start${i}, start${i} + length${i});
+          end += length${i};
+        }`).join('')}
+      if (end > room) {
+        rows.fit(end);
+        ({ bytes } = rows); room = bytes.length; end = begin;
       } else {
-        ${isLookup ? '' : 'if (length < 256) bytes[end + 3] = length; else rows.view.setInt32(end, length); end += 4;'}
-        ${name !== undefined ? '' : `bytes.copyWithin(end, start${i}, start${i} + length);`}
-        end += length;
-      }`).join('')}
-    if (Object.keys(values).length > ${parts.length - copied.length}) rows.misspelt(values);
-    if (count === rows.most) rows.more();
-    rows.lengths[count] = end - begin;
-    rows.sources[count++] = message;
-    rows.count = count;
-    rows.end = end;
-  };`;
+        lengths[row++] = end - begin;
+        ${step(given)}
+      }
+    }
+    ${step(copied)}
+  }
+  rows.end = end;`;
 };
 
-/** The rows of a table. Its block is the batch's cells, then the rows, then zeros. */
+/** The rows of a table. Its block is the batch's cells, then those that the author gave, the rows, and zeros. */
 class Rows extends Block {
   constructor(parts) {
     const width = parts.reduce((sum, part) => sum + part.width, 0);
-    Object.assign(super(2 + 4 * width), { parts, adds: new Function('rows', 'parts', adding(parts, width)), end: 0 });
+    const given = parts.filter((part) => part instanceof Given);
+    const join = new Function('rows', 'parts', 'sources', 'lengths', joining(parts, width));
+    Object.assign(super(), { parts, given, join, end: 0 });
   }
-  begin(columns, start, most) {
-    this.fit(start);
-    for (const { bytes, base } of columns) this.bytes.set(bytes, base);
-    this.bytes.fill(0, start, Math.max(start, this.end));
-    Object.assign(this, { start, end: start, count: 0, most });
-    Object.assign(this, { lengths: new Int32Array(most), sources: new Uint32Array(most) });
-    this.add = this.adds(this, this.parts);
+  begin() {
+    this.sources = [];
+    this.given.forEach((part) => part.begin());
   }
-  more() {
-    this.most *= 2;
-    for (const list of ['lengths', 'sources']) {
-      const few = this[list];
-      this[list] = new few.constructor(this.most);
-      this[list].set(few);
-    }
+  add(values, message) {
+    const { given, sources } = this;
+    for (let i = 0; i < given.length; i++) given[i].add(values[given[i].name]);
+    if (keys(values).length > given.length) this.misspelt(values);
+    sources[sources.length] = message;
   }
   misspelt(values) {
-    const unknown = Object.keys(values).find((name) => this.parts.every((part) => part.name !== name));
+    const unknown = keys(values).find((name) => this.parts.every((part) => part.name !== name));
     throw new TypeError(`${this.name} has no column ${unknown} that a row gives`);
   }
   /** Takes back the rows of the message that was last, and what was written of one more. */
   remove(message) {
-    while (this.count > 0 && this.sources[this.count - 1] === message) this.end -= this.lengths[--this.count];
-    this.bytes.fill(0, this.end);
+    while (this.sources.at(-1) === message) this.sources.pop();
+    this.given.forEach((part) => part.keep(this.sources.length));
   }
-  toWit(target) {
-    const { bytes, start, end, count, lengths, sources } = this;
-    return {
-      target, sources: sources.subarray(0, count),
-      rows: { bytes: bytes.subarray(start, end), lengths: lengths.subarray(0, count) },
-    };
+  /** The rows, of the batch's columns, which have their places in front, up to `start`. */
+  toWit(target, columns, start) {
+    for (const part of this.given) {
+      part.base = start;
+      start += part.end;
+    }
+    this.fit(start);
+    for (const { bytes, base } of columns) this.bytes.set(bytes, base);
+    for (const { bytes, base, end } of this.given) this.bytes.set(bytes.subarray(0, end), base);
+    this.bytes.fill(0, start, Math.max(start, this.end));
+    this.start = start;
+    const sources = new Uint32Array(this.sources), lengths = new Int32Array(sources.length);
+    this.join(this, this.parts, sources, lengths);
+    return { target, sources, rows: { bytes: this.bytes.subarray(start, this.end), lengths } };
   }
 }
 
@@ -333,36 +348,43 @@ class Plugin {
     let end = 0;
     fields.forEach((cells, i) => { end = cells.begin(batch.fields[i], end); });
     lookups.forEach((cells, i) => { end = cells.begin(find(i, this.keysOf(cells, count)), end); });
-    tables.forEach((rows) => rows.begin([...fields, ...lookups], end, count));
+    tables.forEach((rows) => rows.begin());
     for (let i = 0; i < count; i++) {
       if (done[i]) continue;
       origin.message = i;
       try {
         const made = transform(message, origin);
-        if (made?.[REFUSED]) this.refuse(i, made);
-        else this.store(i, made);
+        if (!this.store(i, made)) this.refuse(i, made);
       } catch (error) {
         this.failed(i, error);
       }
     }
-    this.outcome.rows = tables.map((rows, target) => rows.toWit(target)).filter(({ sources }) => sources.length);
+    this.outcome.rows = tables.map((rows, target) => rows.toWit(target, [...fields, ...lookups], end))
+      .filter(({ sources }) => sources.length);
     return this.outcome;
   }
 
+  /** Adds the rows that `transform` returned, unless that is a refusal. */
   store(message, made) {
-    const { tables } = this;
+    const { tables } = this, { length } = tables;
     let named = 0, added = 0;
-    for (let i = 0; i < tables.length; i++) {
+    for (let i = 0; i < length; i++) {
       const rows = tables[i], values = made?.[rows.name];
       if (values === undefined) continue;
       named++;
-      if (Array.isArray(values)) values.forEach((row) => rows.add(row, message, added++));
-      else rows.add(values, message, added++);
+      if (isArray(values)) {
+        values.forEach((row) => rows.add(row, message));
+        added += values.length;
+      } else {
+        rows.add(values, message);
+        added++;
+      }
     }
-    if (named < Object.keys(made ?? {}).length) {
+    if (named < keys(made ?? {}).length) {
       for (const name in made) if (tables.every((rows) => rows.name !== name)) fail(name, 'table of this plugin');
     }
-    if (added) return;
+    if (added) return true;
+    if (made?.[REFUSED]) return false;
     throw new TypeError(made instanceof Promise ? 'transform is asynchronous, and nothing waits for it'
       : 'transform returned no row; what is left out on purpose is filtered(code)');
   }
@@ -376,7 +398,7 @@ class Plugin {
     this.refuse(message, rejected('exception', reason));
   }
 
-  refuse(message, { [REFUSED]: list, code, reason }) {
+  refuse(message, { [REFUSED]: { list, code, reason } }) {
     const index = this.codes.indexOf(code);
     if (index < 0) throw new Error(`the code ${code} is not declared`);
     this.outcome[list].push({ message, code: index, reason });
