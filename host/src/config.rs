@@ -66,6 +66,14 @@ pub enum Error {
         /// What may have been meant.
         hint: String,
     },
+    /// A folder that is no pipeline's.
+    #[error(
+        "there is no pipeline.toml in `{folder}`: go to a plugin's folder, or name it; `host new` makes one"
+    )]
+    NoConfig {
+        /// The folder.
+        folder: String,
+    },
     /// The configuration leads to a plugin that is not there.
     #[error("there is no file `{path}`, to which `path` in [plugin] of {config} leads{way_out}")]
     NoModule {

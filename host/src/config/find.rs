@@ -149,7 +149,10 @@ fn place(what: &str) -> Result<Place, Error> {
     }
     match sluice_bundled::pipeline(what.strip_suffix(".wasm").unwrap_or(what)) {
         Some(pipeline) => Ok(Place::Carried(pipeline)),
-        None if path.is_dir() => Ok(Place::Config(path.join(CONFIG))),
+        None if path.join(CONFIG).exists() => Ok(Place::Config(path.join(CONFIG))),
+        None if path.is_dir() => Err(Error::NoConfig {
+            folder: what.to_owned(),
+        }),
         None => Err(no_plugin(what)),
     }
 }
