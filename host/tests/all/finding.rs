@@ -147,7 +147,7 @@ const WRONG: &[(&str, &[&str])] = &[
         &["`spotfy`", "did you mean `spotify`?"],
     ),
     ("schema show nobody", &["`nobody`", "there are ", "spotify"]),
-    ("query empty --list", &["empty/pipeline.toml"]),
+    ("query empty --list", &["no pipeline.toml in `empty`"]),
     (
         "--plugin unbuilt --sink none",
         &[
