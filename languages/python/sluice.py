@@ -99,12 +99,12 @@ def _written(value, kind, name):
         raise TypeError(f"{value!r} is no {kind}, which {name} is") from None
 
 
-def _cells(packed):
-    """The values of a column, by message: bytes, or None."""
+def _cells(packed, null=None):
+    """The values of a column, by message: bytes, or `null`. They are cut one by one, as they are asked for."""
     lengths, read = packed.lengths, BytesIO(packed.bytes).read
-    if min(lengths, default=0) >= 0:
-        return list(map(read, lengths))
-    return [None if length < 0 else read(length) for length in lengths]
+    if sum(lengths) == len(packed.bytes):  # there is no -1
+        return map(read, lengths)
+    return (null if length < 0 else read(length) for length in lengths)
 
 
 class _Source:
@@ -115,9 +115,11 @@ class _Source:
         self.null = _NULL * len(types) if is_lookup else b""
 
     def begin(self, packed):
-        self.lengths, self.cells = packed.lengths, _cells(packed)
+        self.packed, self.cells = packed, None
 
     def read(self, message):
+        if self.cells is None:
+            self.cells = list(_cells(self.packed))
         cell = self.cells[message]
         if cell is None or not self.is_lookup:
             return None if cell is None else self.readers[0][1](cell)
@@ -129,10 +131,9 @@ class _Source:
         return values
 
     def columns_of(self, pick):
-        """What stands in rows of it, one after another: lists of pieces, by row."""
-        prefixes = [] if self.is_lookup else [list(map(_PREFIX.__getitem__, self.lengths))]
-        cells = [self.null if cell is None else cell for cell in self.cells] if None in self.cells else self.cells
-        return map(pick, [*prefixes, cells])
+        """What stands in rows of it, one after another: pieces, by row."""
+        prefixes = [] if self.is_lookup else [map(_PREFIX.__getitem__, self.packed.lengths)]
+        return map(pick, [*prefixes, _cells(self.packed, self.null)])
 
 
 class _Given:
@@ -173,13 +174,9 @@ class _Table:
         for part in self.given:
             part.cells = []
 
-    def add(self, message, values):
-        if len(values) > self.most:
-            unknown = values.keys() - {part.name for part in self.given}
-            raise TypeError(f"{self.name} has no column {min(unknown)} that a row gives")
-        for part in self.given:
-            part.add(values)
-        self.sources.append(message)
+    def refuse(self, values):
+        unknown = values.keys() - {part.name for part in self.given}
+        raise TypeError(f"{self.name} has no column {min(unknown)} that a row gives")
 
     def remove(self, message):
         """Takes back the rows of the message that was last, and what was written of one more."""
@@ -188,9 +185,9 @@ class _Table:
         for part in self.given:
             del part.cells[len(self.sources):]
 
-    def outcome(self, target, count):
+    def outcome(self, target, messages):
         sources = self.sources
-        pick = list if sources == list(range(count)) else lambda pieces: [pieces[message] for message in sources]
+        pick = iter if sources == messages else lambda pieces: map(list(pieces).__getitem__, sources)
         columns = [column for part in self.parts for column in part.columns_of(pick)]
         rows = list(map(b"".join, zip(repeat(self.count), *columns)))
         return Rows(target, Packed(b"".join(rows), list(map(len, rows))), sources)
@@ -248,8 +245,8 @@ class _Plugin:
     def run(self, batch):
         message, transform, tables, count, done = self.message, self.transform, self.tables, batch.count, set()
         self.outcome, self.done = Outcome([], [], []), done
-        message.batch, message.keys, message.values = batch, _cells(batch.keys), _cells(batch.values)
-        message.packed_headers = _cells(batch.headers)
+        message.batch, message.keys, message.values = batch, list(_cells(batch.keys)), list(_cells(batch.values))
+        message.packed_headers = list(_cells(batch.headers))
         for table in tables.values():
             table.begin()
         for source, packed in zip(self.fields.values(), batch.fields):
@@ -257,7 +254,8 @@ class _Plugin:
         for index, (source, (by, key)) in enumerate(zip(self.lookups.values(), self.keys)):
             at = None if callable(by) else list(self.fields).index(by)
             source.begin(_lookup.find(index, self.keys_of(by, key, count) if at is None else batch.fields[at]))
-        for at in range(count):
+        messages = list(range(count))
+        for at in messages:
             if at in done:
                 continue
             message.at = at
@@ -269,20 +267,21 @@ class _Plugin:
                     self.store(at, made)
             except _CAUGHT as error:
                 self.failed(at, error)
-        self.outcome.rows = [table.outcome(at, count) for at, table in enumerate(tables.values()) if table.sources]
+        self.outcome.rows = [table.outcome(at, messages) for at, table in enumerate(tables.values()) if table.sources]
         return self.outcome
 
     def store(self, at, made):
         tables, added = self.tables, 0
-        for name, values in made.items() if isinstance(made, dict) else ():
+        for name in made if isinstance(made, dict) else ():
             if name not in tables:
                 raise TypeError(f"{name} is no table of this plugin")
-            if isinstance(values, list):
-                for row in values:
-                    tables[name].add(at, row)
-                added += len(values)
-            else:
-                tables[name].add(at, values)
+            table, values = tables[name], made[name]
+            for row in values if isinstance(values, list) else (values,):
+                if len(row) > table.most:
+                    table.refuse(row)
+                for part in table.given:
+                    part.add(row)
+                table.sources.append(at)
                 added += 1
         if not added:
             raise TypeError("transform is asynchronous, and nothing waits for it" if hasattr(made, "__await__") else
