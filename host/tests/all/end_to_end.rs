@@ -292,8 +292,9 @@ fn a_missing_table_is_told_with_the_command_that_mends_it() {
     let world = World::new("bare");
     world.drop_table();
     let mut child: Child = world.start(&[]);
-    assert_eq!(child.wait(), Some(78));
+    let code = child.wait();
     let said = child.said();
+    assert_eq!(code, Some(78), "{said}");
     for word in ["records", "schema apply spotify"] {
         assert!(said.contains(word), "{said}");
     }
