@@ -157,11 +157,6 @@ pub fn show(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// A text that steers no terminal: of what is told, a part is the words of a plugin, or of a message.
-fn plain(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() && letter != '\n', " ")
-}
-
 /// Asks whether to go on with what cannot be taken back.
 ///
 /// # Errors

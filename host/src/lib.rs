@@ -10,7 +10,6 @@
 //! Read the modules in this order.
 
 pub mod access;
-pub mod base64;
 pub mod code;
 pub mod failpoint;
 pub mod line;
@@ -18,6 +17,7 @@ pub mod message;
 pub mod nearest;
 pub mod recent;
 pub mod row;
+pub mod terminal;
 
 pub mod archive;
 pub mod checkpoint;

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::base64;
 use crate::message::NO_TIMESTAMP;
 use crate::nearest::did_you_mean;
 use crate::row::push_cell;
@@ -119,7 +120,7 @@ fn bytes(value: &Value) -> Option<Option<Vec<u8>>> {
         Value::String(text) => Some(Some(text.clone().into_bytes())),
         Value::Object(object) if object.len() == 1 => {
             let text = object.get(BASE64)?.as_str()?;
-            Some(Some(base64::decode(text)?))
+            Some(Some(STANDARD.decode(text).ok()?))
         }
         Value::Object(_) | Value::Array(_) | Value::Bool(_) | Value::Number(_) => None,
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::plain;
+use crate::terminal::plain;
 use crate::{admin, config, lookup, plugin, produce, query, sink, source, worker};
 
 /// The command line is wrong; clap exits with it too.

@@ -23,6 +23,7 @@ use crate::sink::cassandra::Reader;
 use crate::sink::value::Value;
 use crate::sink::{Parameter, schema};
 use crate::source::kafka;
+use crate::terminal::plain;
 
 /// What `host explain` takes.
 #[derive(Debug, clap::Args)]
@@ -56,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::show(&if args.json {
         explained.json()
     } else {
-        super::plain(&explained.text())
+        plain(&explained.text())
     })?;
     Ok(ExitCode::SUCCESS)
 }

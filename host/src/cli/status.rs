@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::ask::Whom;
+use super::show;
 use super::swap::short;
-use super::{plain, show};
+use crate::terminal::plain;
 
 /// What `host status` takes.
 #[derive(Clone, Debug, clap::Args)]

@@ -11,6 +11,7 @@ use super::Error;
 use super::fault::written;
 use super::found::{Found, Named, Text, list_bytes, lookup_bytes};
 use crate::plugin;
+use crate::terminal::is_hidden;
 
 /// How the names of the sections begin.
 const PREFIX: &str = "sluice:";
@@ -329,14 +330,6 @@ fn shown(path: &[String]) -> String {
 /// Whether a terminal would do something else than show a text as it stands.
 fn hides(text: &str) -> bool {
     text.contains(is_hidden)
-}
-
-fn is_hidden(letter: char) -> bool {
-    let turns_around = ['\u{61c}', '\u{200e}', '\u{200f}'];
-    letter.is_control()
-        || turns_around.contains(&letter)
-        || ('\u{202a}'..='\u{202e}').contains(&letter)
-        || ('\u{2066}'..='\u{2069}').contains(&letter)
 }
 
 fn is_name(text: &str) -> bool {

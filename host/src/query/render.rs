@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::sink::Answer;
 use crate::sink::value::Value;
+use crate::terminal::plain;
 
 /// How an answer is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,11 +57,6 @@ fn table(answer: &Answer) -> String {
     }
     let rows = answer.rows.len();
     format!("{table}\n{rows} row{}\n", if rows == 1 { "" } else { "s" })
-}
-
-/// A text that steers no terminal: whoever wrote the message, or the plugin, may mean to.
-fn plain(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() && letter != '\n', " ")
 }
 
 fn json(answer: &Answer) -> String {

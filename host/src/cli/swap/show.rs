@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::cli;
 use crate::telemetry::grouped;
+use crate::terminal::plain;
 
 /// How often what turns on a terminal does.
 const TURN: Duration = Duration::from_millis(100);
@@ -67,7 +68,7 @@ impl Show {
 
 /// What an event says to people.
 fn text(event: &Value) -> String {
-    cli::plain(&told(event))
+    plain(&told(event))
 }
 
 fn told(event: &Value) -> String {

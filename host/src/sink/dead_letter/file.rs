@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Origin;
-use crate::base64;
 use crate::message::headers;
 use crate::row::{Rejected, Transformed};
 use crate::sink::{Error, Letters};
@@ -159,7 +160,7 @@ fn put(object: &mut Map<String, Value>, name: &str, bytes: Option<&[u8]>) {
         None => object.insert(name.into(), Value::Null),
         Some((_, Ok(text))) => object.insert(name.into(), text.into()),
         Some((bytes, Err(_))) => {
-            object.insert(format!("{name}_base64"), base64::encode(bytes).into())
+            object.insert(format!("{name}_base64"), STANDARD.encode(bytes).into())
         }
     };
 }

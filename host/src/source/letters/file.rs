@@ -6,10 +6,11 @@ use std::fs::{self, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Entry, Letter, Store, Wanted};
-use crate::base64;
 use crate::message::NO_TIMESTAMP;
 use crate::row::push_cell;
 use crate::source::Error;
@@ -199,7 +200,7 @@ fn bytes(object: &Value, name: &str) -> Option<Option<Vec<u8>>> {
         Some(_) => None,
         None => {
             let text = object.get(format!("{name}_base64"))?.as_str()?;
-            Some(Some(base64::decode(text)?))
+            Some(Some(STANDARD.decode(text).ok()?))
         }
     }
 }
