@@ -379,6 +379,8 @@ impl Source for Kafka {
         let (closed, waiting) = mpsc::channel();
         // Leaving asks the coordinator and can hang: then the process goes on without it.
         thread::spawn(move || {
+            let consumer = inbox.consumer();
+            consumer.context().take_leave(consumer);
             drop(inbox);
             // The receiver is gone when this took too long, and nobody needs to know.
             let _: Result<(), mpsc::SendError<()>> = closed.send(());

@@ -20,7 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::meta;
 use super::native;
-use super::state::{InFlight, Place, State};
+use super::state::{InFlight, Leave, Place, State};
 use crate::access::{self, Told};
 use crate::code::Code;
 use crate::failpoint;
@@ -98,6 +98,30 @@ impl Group {
         state.in_flight = None;
         state.tails.clear();
         state.note_taken(positions);
+    }
+
+    /// Before librdkafka is told to leave: commits what is written, which the hooks may not do any more.
+    pub(super) fn take_leave(&self, consumer: &Consumer) {
+        let partitions: BTreeSet<i32> = self
+            .state()
+            .read()
+            .map(|(partition, _)| partition)
+            .collect();
+        if !consumer.assignment_lost() {
+            self.hand_over(consumer, &partitions);
+        }
+        tracing::info!(?partitions, "partitions released");
+        self.state().leave = Leave::Begun;
+    }
+
+    /// While the group is left, one answer gives all partitions up, whatever was asked. librdkafka may ask
+    /// once more, for what waited when the leaving began, but is gone as soon as the broker has let it go:
+    /// then it drops a question of ours without an answer, and aborts the process at a commit.
+    fn answer_leaving(&self, consumer: &Consumer) -> Result<(), KafkaError> {
+        if std::mem::replace(&mut self.state().leave, Leave::Answered) == Leave::Answered {
+            return Ok(());
+        }
+        consumer.unassign()
     }
 
     /// Commits what is written of some partitions before they go to their next owner, so that it
@@ -229,11 +253,10 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 impl ConsumerContext for Group {
     fn rebalance(&self, consumer: &Consumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions: BTreeSet<i32> = list.elements().iter().map(|e| e.partition()).collect();
-        let is_cooperative = matches!(
-            consumer.rebalance_protocol(),
-            RebalanceProtocol::Cooperative
-        );
-        let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+        let is_staying = self.state().leave == Leave::No;
+        let answered = if !is_staying {
+            self.answer_leaving(consumer)
+        } else if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             tracing::info!(?partitions, "partitions assigned");
             self.state().pending.extend(&partitions);
             // None is read before its start is known; librdkafka only wants to hear that we heard.
@@ -242,7 +265,8 @@ impl ConsumerContext for Group {
             let read: BTreeSet<i32> = self.state().owned.keys().copied().collect();
             self.revoke(consumer, &partitions);
             tracing::info!(?partitions, "partitions released");
-            if is_cooperative {
+            let protocol = consumer.rebalance_protocol();
+            if matches!(protocol, RebalanceProtocol::Cooperative) {
                 let mut list = TopicPartitionList::new();
                 for &partition in partitions.intersection(&read) {
                     list.add_partition(&self.topic, partition);
@@ -258,3 +282,6 @@ impl ConsumerContext for Group {
         failpoint::reach("rebalance");
     }
 }
+
+#[cfg(test)]
+mod tests;

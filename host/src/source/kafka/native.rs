@@ -270,6 +270,18 @@ unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, length) })
 }
 
+/// How many events wait for their hooks.
+#[cfg(test)]
+pub(super) fn events(consumer: &Consumer) -> usize {
+    // SAFETY: the client is alive, and the reference to its queue is given back.
+    unsafe {
+        let queue = rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr());
+        let count = rd::rd_kafka_queue_length(queue);
+        rd::rd_kafka_queue_destroy(queue);
+        count
+    }
+}
+
 fn check(code: rd::rd_kafka_resp_err_t) -> Result<(), RDKafkaErrorCode> {
     if code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
         Ok(())

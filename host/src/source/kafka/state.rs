@@ -40,6 +40,20 @@ pub(super) struct State {
     /// How far that was read, of those that are pending again.
     pub(super) ended: BTreeMap<i32, Place>,
     pub(super) in_flight: Option<InFlight>,
+    /// Whether the group is being left.
+    pub(super) leave: Leave,
+}
+
+/// How far a member is with leaving its group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// It stays.
+    #[default]
+    No,
+    /// librdkafka is told to leave, or will be now.
+    Begun,
+    /// It has heard that all partitions are given up.
+    Answered,
 }
 
 /// How far a partition is.
