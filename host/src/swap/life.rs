@@ -208,6 +208,12 @@ impl Life {
             .workers()
             .fit(&next.version, &next.keys, current, generation);
         let orders = orders.inspect_err(|_| self.finish(generation, Outcome::Abandoned, "", 0))?;
+        if !self.tallies.gives_way() {
+            self.finish(generation, Outcome::Abandoned, "", 0);
+            let reason = "the version that runs does worse than the one before, and is taken back: offer it \
+                          again";
+            return Err(Refusal::new("outdated", reason));
+        }
         // Nothing refuses it any more. What was on probation is what this one is measured by.
         self.keep("another version came");
         let before = self.tallies.between(self.current.generation, generation);

@@ -95,6 +95,17 @@ impl Tallies {
         self.control.expect_orders(do_workers_rest);
     }
 
+    /// The probation ends for another version, unless something speaks against the one on it.
+    pub(super) fn gives_way(&self) -> bool {
+        let mut counted = self.lock();
+        let trial = counted.trial.as_ref();
+        let gives_way = trial.is_none_or(|trial| trial.reason.is_none());
+        if gives_way {
+            counted.trial = None;
+        }
+        gives_way
+    }
+
     /// Why what is on probation must not stay; `None`: nothing speaks against it so far.
     pub(super) fn verdict(&self) -> Option<String> {
         self.lock().trial.as_ref()?.reason.clone()

@@ -48,6 +48,24 @@ pub(super) struct Orders {
     each: Vec<Order>,
     /// The generation from which on who follows them writes.
     generation: u32,
+    /// Whether workers may rest until they have them.
+    is_way_back: bool,
+}
+
+impl Orders {
+    /// Gives every worker its own: who has one.
+    fn give(self, control: &Control) -> BTreeSet<usize> {
+        let workers = 0..self.each.len();
+        for (worker, order) in self.each.into_iter().enumerate() {
+            control.order(worker, order);
+        }
+        // After a trade whoever rests does so for what speaks against the version that others have just begun
+        // with.
+        if self.is_way_back {
+            control.expect_orders(false);
+        }
+        workers.collect()
+    }
 }
 
 impl Answers {
@@ -89,8 +107,11 @@ impl Workers<'_> {
             })))
         };
         let each: Result<_, Refusal> = (0..self.plan.workers).map(order).collect();
-        let each = each?;
-        Ok(Orders { each, generation })
+        Ok(Orders {
+            each: each?,
+            generation,
+            is_way_back: false,
+        })
     }
 
     fn open(&self, version: &Version) -> Result<sink::Room, sink::Error> {
@@ -121,20 +142,20 @@ impl Workers<'_> {
             })))
         };
         let each: Result<_, sink::Error> = (0..self.plan.workers).map(order).collect();
-        let each = each?;
-        Ok(Orders { each, generation })
+        Ok(Orders {
+            each: each?,
+            generation,
+            is_way_back: true,
+        })
     }
 
     /// Gives every worker its order, and waits until all have begun.
     pub(super) fn order(&self, orders: Orders, tell: &mut dyn FnMut(String)) -> Answers {
+        let at_least = orders.generation;
         let mut answers = Answers {
-            missing: (0..orders.each.len()).collect(),
+            missing: orders.give(self.control),
             ..Answers::default()
         };
-        for (worker, order) in orders.each.into_iter().enumerate() {
-            self.control.order(worker, order);
-        }
-        self.control.expect_orders(false);
         let until = Instant::now() + WAIT_MAX;
         let mut told = Instant::now();
         while !answers.missing.is_empty() && Instant::now() < until && !self.control.is_stopping() {
@@ -144,7 +165,7 @@ impl Workers<'_> {
                     generation,
                     firsts,
                     pause,
-                }) if generation >= orders.generation => {
+                }) if generation >= at_least => {
                     answers.missing.remove(&worker);
                     answers.generation = answers.generation.max(generation);
                     answers.firsts.extend(firsts);
@@ -178,6 +199,31 @@ impl Workers<'_> {
     pub(super) fn keep(&self) {
         for worker in 0..self.plan.workers {
             self.control.order(worker, Order::Keep);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::Ends;
+
+    /// A worker may have found the version bad that it was just given, before the last one has its order.
+    #[test]
+    fn only_the_way_back_ends_a_rest() {
+        for is_way_back in [true, false] {
+            let control = Control::new(std::sync::Arc::default(), Ends::default());
+            control.expect_orders(true);
+            let orders = Orders {
+                each: vec![Order::Keep, Order::Keep],
+                generation: 1,
+                is_way_back,
+            };
+            assert_eq!(orders.give(&control), [0, 1].into());
+            assert_eq!(control.expects_orders(), !is_way_back);
+            for worker in [0, 1] {
+                assert!(control.take_order(worker).is_some());
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Versions traded in a running pipeline, and taken back: the real workers, a broker within this process,
 //! and tables in memory.
 
+mod gated;
 mod steward;
 mod watched;
 

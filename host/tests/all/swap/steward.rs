@@ -13,6 +13,7 @@ use host::swap::{Asked, Consent, Event, Means, Offer, Policy, Ran, Refusal, Stew
 use host::version::Version;
 use tempfile::TempDir;
 
+use super::gated::Gated;
 use super::{PATIENCE, World};
 use crate::contract::candidates::candidate;
 use crate::support::wait_until;
@@ -31,6 +32,8 @@ pub(super) struct Watched {
     folder: TempDir,
     /// While it is locked, no candidate is loaded.
     pub(super) loads: Arc<Mutex<()>>,
+    /// While it is locked, no version is kept.
+    pub(super) keeps: Arc<Mutex<()>>,
     /// While it is locked, nothing is shown of what runs, and the steward waits.
     pub(super) shows: Arc<Mutex<()>>,
 }
@@ -54,7 +57,7 @@ impl Watched {
 
     fn start_in(folder: TempDir, policy: Policy, replaced: Option<Code>) -> Self {
         let archive = Arc::new(Directory::new(folder.path().join("kept"), "facts", "group"));
-        let (loads, shows) = (Arc::<Mutex<()>>::default(), Arc::<Mutex<()>>::default());
+        let [loads, keeps, shows] = [(); 3].map(|()| Arc::<Mutex<()>>::default());
         let (gate, titles) = (loads.clone(), folder.path().join(TITLES));
         let load = move |name: &str, bytes: &[u8], running: &dyn Fn(&str) -> Option<Part>| {
             drop(gate.lock().unwrap_or_else(PoisonError::into_inner));
@@ -75,7 +78,7 @@ impl Watched {
             }
             Ok((Version { plugin, lookups }, parts))
         };
-        let (kept, showing) = (archive.clone(), shows.clone());
+        let (kept, showing) = (Gated::new(&archive, &keeps), shows.clone());
         let means = |plan: Arc<host::pipeline::Plan>| Means {
             first: Ran {
                 version: plan.version.clone(),
@@ -85,7 +88,7 @@ impl Watched {
             },
             plan,
             replaced,
-            archive: Some(kept),
+            archive: Some(Arc::new(kept)),
             policy,
             recent: Arc::default(),
             load: Box::new(load),
@@ -103,6 +106,7 @@ impl Watched {
             archive,
             folder,
             loads,
+            keeps,
             shows,
         }
     }

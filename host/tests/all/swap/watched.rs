@@ -5,6 +5,7 @@ use host::archive::{Archive as _, End, Outcome};
 use host::swap::{Consent, Event, What};
 use host::worker::Report;
 
+use super::PATIENCE;
 use super::steward::{Watched, endless, told};
 use crate::support::wait_until;
 
@@ -59,6 +60,37 @@ fn workers_rest_as_soon_as_a_version_does_worse() {
     };
     assert!((1..=100).contains(&messages), "{messages}");
     watched.world.drain();
+    watched.world.stop();
+}
+
+/// Somebody has agreed to another version, and it is being kept: what the one on probation does until the trade
+/// counts, and is undone.
+#[test]
+fn a_bad_version_is_thrown_out_while_another_is_kept() {
+    let mut watched = Watched::start(endless());
+    watched.world.send(100, 0, "");
+    watched.world.drain();
+    let bad = watched.trade("add=1 fault=reject");
+    let next = watched.offer_plugin("add=2", Consent::Asked);
+    told(&next, "proposed");
+    let keeps = watched.keeps.clone();
+    let gate = keeps.lock().unwrap();
+    next.agree();
+    told(&next, "keep");
+    watched.world.send(100, 0, "");
+    watched.world.reported(rests);
+    drop(gate);
+    told(&bad, "rolled_back");
+    let event = next.next(PATIENCE).unwrap().unwrap();
+    let Event::Refused { code, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!(code, "outdated");
+    watched.world.drain();
+    assert_eq!(
+        watched.outcomes(),
+        [Outcome::Kept, Outcome::Abandoned, Outcome::RolledBack]
+    );
     watched.world.stop();
 }
 
