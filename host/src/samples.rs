@@ -16,6 +16,7 @@ use crate::plugin::{self, Plugin};
 use crate::row::{Key, Transformed};
 use crate::sink::memory::Memory;
 use crate::sink::{self, Sink};
+use crate::terminal;
 
 pub use difference::difference;
 
@@ -209,7 +210,7 @@ impl Refused {
         for rejected in &transformed.rejected {
             let place = transformed.batch.place(rejected.message);
             let (stage, code) = (rejected.stage.name(), &rejected.code);
-            let reason = rejected.reason.replace(char::is_control, " ");
+            let reason = terminal::line(&rejected.reason);
             writeln!(
                 self.rejected,
                 "{place} rejected by {stage}: {code}: {reason}"

@@ -14,6 +14,7 @@ use super::answer::Answer;
 use super::stream::{Lines, Proposals, Stream};
 use crate::group::Orders;
 use crate::swap::{Asked, Consent, Offer, Refusal, Steward, What, files};
+use crate::terminal;
 use crate::worker::Control;
 
 /// What can be changed at the address; nothing before the pipeline runs.
@@ -356,11 +357,11 @@ fn what(lookup: Option<String>, path: &std::path::Path) -> Result<What, Value> {
     Ok(What::of(lookup, name, bytes))
 }
 
-/// A name that can be shown: it may steer no terminal.
+/// A name that can be shown.
 fn user(name: &str, peer: SocketAddr) -> String {
     let name: String = name.trim().chars().take(USER_MAX).collect();
     match name.as_str() {
         "" => peer.ip().to_string(),
-        name => name.replace(char::is_control, " "),
+        name => terminal::line(name),
     }
 }

@@ -11,7 +11,7 @@ use super::Error;
 use super::fault::written;
 use super::found::{Found, Named, Text, list_bytes, lookup_bytes};
 use crate::plugin;
-use crate::terminal::is_hidden;
+use crate::terminal::{self, is_hidden};
 
 /// How the names of the sections begin.
 const PREFIX: &str = "sluice:";
@@ -324,7 +324,7 @@ fn is_plain(path: &str) -> bool {
 
 /// How a path is written, with nothing hidden.
 fn shown(path: &[String]) -> String {
-    written(path).replace(is_hidden, " ")
+    terminal::line(&written(path))
 }
 
 /// Whether a terminal would do something else than show a text as it stands.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::row::{Column, Operation};
+use crate::terminal;
 
 use super::bindings::VERSION;
 use super::limits::readable;
@@ -233,7 +234,7 @@ fn list(f: &mut fmt::Formatter<'_>, name: &str, names: &[String]) -> fmt::Result
     if names.is_empty() {
         return line(f, name, "none");
     }
-    let names = names.iter().map(|name| name.replace(char::is_control, " "));
+    let names = names.iter().map(|name| terminal::line(name));
     let names: Vec<_> = names.collect();
     let mut rest = &names[..];
     let mut heading = name;
@@ -261,7 +262,7 @@ mod tests {
             list(
                 f,
                 "fields",
-                &["a\n  may       all\u{1b}[2J text".to_owned()],
+                &["a\n  may       all\u{1b}[2J\u{202e}text".to_owned()],
             )
         });
         assert_eq!(

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::message::Batch;
+use crate::terminal;
 
 use super::bindings::{Asked, Level};
 use super::isolate::Fault;
@@ -209,10 +210,10 @@ impl Journal {
     }
 }
 
-/// A terminal must not be steered by what a plugin says.
+/// What a plugin says, as the log takes it.
 fn clean(text: &str) -> String {
     let text = &text[..text.floor_char_boundary(LINE_BYTES_MAX)];
-    text.trim_end().replace(char::is_control, " ")
+    terminal::line(text.trim_end())
 }
 
 #[cfg(test)]
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn lines_are_short_and_harmless() {
-        assert_eq!(clean("a\x1b[31m\nb\n"), "a [31m b");
+        assert_eq!(clean("a\x1b[31m\nb\u{202e}\n"), "a [31m b ");
         assert_eq!(clean(&"é".repeat(LINE_BYTES_MAX)).len(), LINE_BYTES_MAX);
     }
 

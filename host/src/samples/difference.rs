@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use similar::{Algorithm, DiffTag, TextDiff, capture_diff_slices_deadline};
 
+use crate::terminal;
+
 /// How many rows and other outcomes are shown; of more, how many there are.
 const SHOWN_MAX: usize = 20;
 /// How long the shortest difference is looked for, of outcomes or of two rows' lines: texts that came with a
@@ -79,8 +81,7 @@ fn marked(old: &str, new: &str) -> String {
     let diff = TextDiff::configure().timeout(TIME_MAX).diff_lines(old, new);
     let lines = diff.iter_all_changes().map(|change| {
         // What came with a plugin's file may be anything.
-        let line = change.value().trim_end_matches('\n');
-        let line = line.replace(char::is_control, " ");
+        let line = terminal::line(change.value().trim_end_matches('\n'));
         format!("{}{line}\n", change.tag())
     });
     lines.collect()
@@ -134,7 +135,7 @@ mod tests {
                 &[],
                 "-plays\n-  name = Ada\n-  hour = 1\n-  count = 7\n",
             ),
-            (&["plays\u{1b}[2J\n"], &[], "-plays [2J\n"),
+            (&["plays\u{1b}[2J\u{202e}\n"], &[], "-plays [2J \n"),
         ] {
             let found = difference(&old.concat(), &new.concat());
             assert_eq!(found, expected, "{old:?} {new:?}");

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::row::Rejected;
+use crate::terminal;
 
 /// So many messages are looked back on.
 const SEEN_MAX: usize = 1_000;
@@ -103,10 +104,10 @@ impl fmt::Display for Opened {
     }
 }
 
-/// A terminal must not be steered by what a plugin says.
+/// What a plugin says, short enough to be shown.
 fn line(reason: &str) -> String {
     let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
-    reason.trim_end().replace(char::is_control, " ")
+    terminal::line(reason.trim_end())
 }
 
 #[cfg(test)]

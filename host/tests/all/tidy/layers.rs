@@ -33,7 +33,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("terminal", &[]),
     ("lookup", &["row"]),
     ("source", &["access", "code", "failpoint", "line", "message", "row"]),
-    ("plugin", &["failpoint", "message", "row", "lookup"]),
+    ("plugin", &["failpoint", "message", "row", "lookup", "terminal"]),
     ("sink", &["access", "failpoint", "message", "row"]),
     ("checkpoint", &["code", "failpoint", "message", "sink"]),
     ("version", &["code", "lookup", "plugin", "row", "sink"]),
@@ -42,9 +42,10 @@ const MODULES: &[(&str, &[&str])] = &[
     ("produce", &["access", "message"]),
     ("query", &["nearest", "row", "sink", "terminal"]),
     ("measure", &["message", "plugin"]),
-    ("samples", &["line", "message", "row", "lookup", "plugin", "sink"]),
+    ("samples", &["line", "message", "row", "lookup", "plugin", "sink", "terminal"]),
     ("worker", &[
-        "code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "version",
+        "code", "failpoint", "message", "recent", "row", "retry", "source", "plugin", "sink", "checkpoint", "terminal",
+        "version",
     ]),
     ("pipeline", &["retry", "row", "source", "sink", "checkpoint", "version", "worker"]),
     ("swap", &[
@@ -54,7 +55,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("group", &["archive", "code", "sink", "swap", "worker"]),
     ("telemetry", &["message", "sink", "worker"]),
     ("config", &["nearest", "lookup", "source", "plugin", "sink", "swap", "produce", "terminal"]),
-    ("admin", &["group", "swap", "telemetry", "worker"]),
+    ("admin", &["group", "swap", "telemetry", "terminal", "worker"]),
     ("cli", &[
         "access", "admin", "archive", "code", "message", "nearest", "row", "retry", "lookup", "source", "plugin", "sink", "checkpoint", "embedded", "group", "line", "measure", "produce", "query",
         "recent", "samples", "swap", "terminal", "version", "worker", "telemetry", "pipeline", "config",
