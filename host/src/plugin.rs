@@ -54,12 +54,12 @@ use shape::Shape;
 
 pub use calls::Calls;
 pub use card::Card;
+pub use compile::component;
 pub use config::{Config, Waits};
 pub use description::{Description, Field};
 pub use embedded::{sections, with_sections};
 pub use error::Error;
 pub use limits::Limits;
-pub use wrap::component;
 
 // Lists of integers are read where they lie in the guest's memory, which is little-endian.
 const _: () = assert!(cfg!(target_endian = "little"));

@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::run::assemble::plugin_config;
 use crate::config::{self, BuildSection, Found};
-use crate::plugin::{self, Plugin};
+use crate::plugin::{self, Limits, Plugin};
 
 /// What `build` takes.
 #[derive(Debug, clap::Args)]
@@ -74,10 +74,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let status = status.with_context(|| format!("`{line}` cannot be run"))?;
         ensure!(status.success(), "`{line}` has failed: {status}");
     }
-    let bytes = component(&found, section, folder)?;
     let mut config = plugin_config(&found)?;
     // Its author sees that it is compiled, and knows how long to wait.
     config.limits.compile_max = Duration::MAX;
+    let bytes = component(&found, section, folder, &config.limits)?;
     let plugin = Plugin::load(&path.to_string_lossy(), &bytes, &config);
     let plugin = plugin.with_context(|| section.output.display().to_string())?;
     // Only now: what is there may be better than what cannot start.
@@ -137,7 +137,12 @@ fn command(line: &str, folder: &Path) -> Result<Command, config::Error> {
 }
 
 /// What the commands have made, as a component, with all of the pipeline that can go along in it.
-fn component(found: &Found, section: &BuildSection, folder: &Path) -> anyhow::Result<Vec<u8>> {
+fn component(
+    found: &Found,
+    section: &BuildSection,
+    folder: &Path,
+    limits: &Limits,
+) -> anyhow::Result<Vec<u8>> {
     let output = folder.join(&section.output);
     let shown = output.display().to_string();
     let bytes = fs::read(&output).with_context(|| {
@@ -146,8 +151,7 @@ fn component(found: &Found, section: &BuildSection, folder: &Path) -> anyhow::Re
             found.config
         )
     })?;
-    let limits = plugin_config(found)?.limits;
-    let component = plugin::component(&shown, &bytes, &limits).context(shown)?;
+    let component = plugin::component(&shown, &bytes, limits).context(shown)?;
     let brought = config::sections(found)?;
     for left in brought.left {
         super::show(&format!("does not go along in the file: {left}\n"))?;

@@ -24,7 +24,7 @@ pub(super) const WITH: [&str; 3] = [CONTRACT, ADAPTER, ADAPTER_WORLD];
 ///
 /// # Errors
 /// If they are none of these, too large, or lack what a plugin must have.
-pub fn component<'a>(name: &str, bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Error> {
+pub(super) fn component<'a>(name: &str, bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Error> {
     if bytes.len() > limits.component_max {
         let (size, max) = (bytes.len(), limits.component_max);
         return Err(Error::Limit {

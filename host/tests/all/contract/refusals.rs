@@ -1,8 +1,14 @@
 //! What is no plugin is refused before it runs: with what it is, why it cannot be one, and the way out.
 
+use std::time::Duration;
+
 use host::plugin::{Config, Error, Limits, Plugin};
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 use super::module;
+
+const CONTRACT: &str = include_str!("../../../../wit/plugin.wit");
 
 /// What every module below has, but for its memory.
 const ABI: &str = r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (unreachable))
@@ -136,4 +142,43 @@ fn what_is_too_large_is_not_looked_at() {
             ..
         })
     ));
+}
+
+/// A module that says a thousand times what its contract is: reading that takes the tools a while, and the
+/// last of it is wrong.
+fn tiresome() -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let contract = resolve.push_str("plugin.wit", CONTRACT).unwrap();
+    let world = resolve.select_world(&[contract], Some("plugin")).unwrap();
+    let mut core = wat::parse_str(format!("(module {ABI} {MEMORY})")).unwrap();
+    let begins = core.len();
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
+    core.extend(core[begins..].repeat(1_000));
+    let wrong = b"\x10component-type:x";
+    core.extend([0, u8::try_from(wrong.len()).unwrap()]);
+    core.extend(wrong);
+    core
+}
+
+/// It was wrapped in the caller's thread, for as long as it took.
+#[test]
+fn what_cannot_be_wrapped_in_time_is_given_up() {
+    let limits = Limits {
+        compile_max: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let config = Config {
+        limits: limits.clone(),
+        ..Config::default()
+    };
+    let core = tiresome();
+    let loaded = Plugin::load("a.wasm", &core, &config).map(|_| ());
+    let wrapped = host::plugin::component("a.wasm", &core, &limits).map(|_| ());
+    for told in [loaded, wrapped] {
+        let told = told.unwrap_err();
+        assert!(
+            matches!(&told, Error::Compile(why) if why.contains("1ms")),
+            "{told}"
+        );
+    }
 }
