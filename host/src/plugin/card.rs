@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::row::{Column, Operation};
 use crate::terminal;
 
-use super::bindings::VERSION;
+use super::bindings::{CLOCK, VERSION};
 use super::limits::readable;
 use super::{Limits, Plugin};
 
@@ -91,7 +91,7 @@ const POWERS: [(&[&str], &str); 10] = [
         "draw random numbers: the same in each call",
     ),
     (
-        &["wasi:clocks"],
+        &["wasi:clocks", CLOCK],
         "read clocks: they count readings, and never tell the time",
     ),
     (&["wasi:filesystem"], "ask for files: there are none"),
@@ -132,6 +132,8 @@ impl Card {
             },
             columns: target.columns.iter().map(column).collect(),
         });
+        let mut called = shared.world.imports.clone();
+        called.extend(shared.world.has_clock.then(|| CLOCK.to_owned()));
         let compile_ms = |time: Duration| u64::try_from(time.as_millis());
         Self {
             name: description.name.clone(),
@@ -141,7 +143,7 @@ impl Card {
             size: shared.size,
             compile_ms: shared.compiled_in.and_then(|time| compile_ms(time).ok()),
             has_samples: shared.has_samples,
-            may: powers(&shared.world.imports),
+            may: powers(&called),
             imports: shared.world.imports.clone(),
             limits: held(&shared.config.limits),
             fields: fields.collect(),
@@ -153,9 +155,9 @@ impl Card {
     }
 }
 
-fn powers(imports: &[String]) -> Vec<&'static str> {
+fn powers(called: &[String]) -> Vec<&'static str> {
     let given = POWERS.iter().filter(|(starts, _)| {
-        let is_given = |start: &&str| imports.iter().any(|name| name.starts_with(start));
+        let is_given = |start: &&str| called.iter().any(|name| name.starts_with(start));
         starts.iter().any(is_given)
     });
     given.map(|(_, power)| *power).collect()

@@ -10,7 +10,7 @@ use wasmtime_wasi::{I32Exit, WasiCtxView, WasiView};
 
 use crate::lookup::Lookup;
 
-use super::bindings::{Asked, Cells, Keys, LOG, LOOKUP, Level, PRINT, TRANSFORM, TYPES};
+use super::bindings::{Asked, CLOCK, Cells, Keys, LOG, LOOKUP, Level, PRINT, TRANSFORM, TYPES};
 use super::journal::{Author, Journal, Phase};
 use super::limits::{Limiter, Limits};
 use super::wasi::{self, Wasi};
@@ -58,6 +58,11 @@ impl State {
         }
     }
 
+    /// Tells the author of a clock that was read with messages, and could not tell it itself.
+    pub(super) fn note_clock(&self, level: Level) {
+        journal(self).note(Asked::Clock, Phase::Messages, level);
+    }
+
     pub(super) fn wasi(&mut self) -> &mut Wasi {
         self.wasi
             .as_mut()
@@ -84,6 +89,8 @@ impl WasiView for State {
 pub(super) struct World {
     pub(super) imports: Vec<String>,
     pub(super) has_wasi: bool,
+    /// Whether it reads a clock of preview 1.
+    pub(super) has_clock: bool,
 }
 
 impl World {
@@ -114,7 +121,11 @@ impl World {
             }
         }
         let has_wasi = ty.imports(engine).any(|(name, _)| is_wasi(name));
-        Ok(Self { imports, has_wasi })
+        Ok(Self {
+            imports,
+            has_wasi,
+            has_clock: exports.iter().any(|name| name == CLOCK),
+        })
     }
 }
 
@@ -155,7 +166,7 @@ pub(super) fn linker(engine: &Engine, world: &World) -> wasmtime::Result<Linker<
     adapter.func_wrap(
         "ask",
         |store: StoreContextMut<'_, State>, (asked,): (Asked,)| {
-            journal(store.data()).note(asked, Phase::Init);
+            journal(store.data()).note(asked, Phase::Init, Level::Warn);
             Ok(())
         },
     )?;

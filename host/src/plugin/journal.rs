@@ -164,7 +164,7 @@ impl Journal {
 
     /// Says once for each plugin that it asks for what is not there, if that is its author's doing: from which
     /// phase on it is, the runtimes of languages tell.
-    pub(super) fn note(&mut self, asked: Asked, since: Phase) {
+    pub(super) fn note(&mut self, asked: Asked, since: Phase, level: Level) {
         let bit = 1 << asked as u8;
         if self.phase < since || self.author.told.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
             return;
@@ -188,7 +188,7 @@ impl Journal {
                  take the message's position for an id"
             }
         };
-        self.line(Level::Warn, &format!("{line} ({SECTION})"));
+        self.line(level, &format!("{line} ({SECTION})"));
     }
 
     /// The last error it told since this was asked before: why a call has failed.

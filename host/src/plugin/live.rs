@@ -9,7 +9,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::lookup::Lookup;
 
-use super::bindings::{self, CLOCK, Messages, Outcome, TRANSFORM};
+use super::bindings::{self, CLOCK, Level, Messages, Outcome, TRANSFORM};
 use super::description::Description;
 use super::imports::{OUTPUT, State};
 use super::isolate::Fault;
@@ -28,8 +28,17 @@ const NAME_MAX: usize = 80;
 pub(super) struct Live {
     store: Store<State>,
     transform: Func,
-    /// Starts the clock of our adapter for WASI preview 1 again, if the guest has it.
-    reset: Option<TypedFunc<(), ()>>,
+    /// The clock of our adapter for WASI preview 1, if the guest has it.
+    clock: Option<Clock>,
+}
+
+/// A clock that is asked whether it was read: it must not call the host as it is.
+struct Clock {
+    /// Starts it again, and answers whether it was read.
+    reset: TypedFunc<(), (bool,)>,
+    /// How loud it is told. What reads clocks before there are messages is a language's runtime, as Go's, which
+    /// goes on reading them of its own accord.
+    level: Level,
 }
 
 impl Live {
@@ -55,7 +64,7 @@ impl Live {
         let reset = find(CLOCK, "reset").ok();
         let contract = |error: wasmtime::Error| Error::Contract(format!("{error:#}"));
         let reset = reset.map(|reset| reset.typed(&store)).transpose();
-        let reset = reset.map_err(contract)?;
+        let reset: Option<TypedFunc<(), (bool,)>> = reset.map_err(contract)?;
         let typed = init.typed::<(&str,), (Result<bindings::Description, String>,)>(&store);
         transform
             .typed::<(Messages<'_>,), (Outcome,)>(&store)
@@ -75,10 +84,15 @@ impl Live {
             }
         };
         let description = answer.map_err(Error::Configuration)?.try_into()?;
+        let clock = reset.map(|reset| -> Result<Clock, Error> {
+            let (was_read,) = reset.call(&mut store, ()).map_err(contract)?;
+            let level = if was_read { Level::Debug } else { Level::Warn };
+            Ok(Clock { reset, level })
+        });
         let live = Self {
+            clock: clock.transpose()?,
             store,
             transform,
-            reset,
         };
         Ok((live, description))
     }
@@ -101,17 +115,30 @@ impl Live {
     ) -> Result<Outcome, Fault> {
         self.store.data_mut().begin();
         self.store.set_epoch_deadline(ticks(time));
-        let reset = self.reset.map(|reset| reset.call(&mut self.store, ()));
-        if let Some(Err(error)) = reset {
-            return Err(fault(&error, self.store.data_mut(), time));
-        }
         // The types were checked at the start; a lifetime keeps the typed function from being kept.
         let typed = self
             .transform
             .typed::<(Messages<'_>,), (Outcome,)>(&self.store);
         let answer = typed.and_then(|typed| typed.call(&mut self.store, (messages,)));
-        let answer = answer.map(|(outcome,)| outcome);
+        let answer = answer.and_then(|(outcome,)| {
+            self.end_clock(time)?;
+            Ok(outcome)
+        });
         answer.map_err(|error| fault(&error, self.store.data_mut(), time))
+    }
+
+    /// Starts the clock again for the next call, and tells the author if it was read in this one.
+    fn end_clock(&mut self, time: Duration) -> wasmtime::Result<()> {
+        let Some(clock) = &self.clock else {
+            return Ok(());
+        };
+        // The call has answered in time.
+        self.store.set_epoch_deadline(ticks(time));
+        let (was_read,) = clock.reset.call(&mut self.store, ())?;
+        if was_read {
+            self.store.data_mut().note_clock(clock.level);
+        }
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ use wasmtime_wasi::{
 };
 use wasmtime_wasi_io::bytes::Bytes;
 
-use super::bindings::Asked;
+use super::bindings::{Asked, Level};
 use super::imports::State;
 use super::journal::{Journal, Phase};
 
@@ -90,7 +90,7 @@ impl Wasi {
             Asked::Files | Asked::Sockets => Phase::Init,
             Asked::Environment | Asked::Clock | Asked::Random => Phase::Messages,
         };
-        lock(&self.clock.journal).note(asked, since);
+        lock(&self.clock.journal).note(asked, since, Level::Warn);
     }
 
     /// SplitMix64: even, fast, and not meant to be secret.
@@ -235,7 +235,7 @@ struct Clock {
 impl Clock {
     fn read(&self) -> u64 {
         // As in `Wasi::note`.
-        lock(&self.journal).note(Asked::Clock, Phase::Messages);
+        lock(&self.journal).note(Asked::Clock, Phase::Messages, Level::Warn);
         self.nanos.fetch_add(STEP, Ordering::Relaxed)
     }
 }

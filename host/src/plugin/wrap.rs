@@ -24,7 +24,11 @@ pub(super) const WITH: [&str; 3] = [CONTRACT, ADAPTER, ADAPTER_WORLD];
 ///
 /// # Errors
 /// If they are none of these, too large, or lack what a plugin must have.
-pub(super) fn component<'a>(name: &str, bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Error> {
+pub(super) fn component<'a>(
+    name: &str,
+    bytes: &'a [u8],
+    limits: &Limits,
+) -> Result<Cow<'a, [u8]>, Error> {
     if bytes.len() > limits.component_max {
         let (size, max) = (bytes.len(), limits.component_max);
         return Err(Error::Limit {
@@ -75,13 +79,20 @@ fn wrap(core: &[u8]) -> Result<Vec<u8>, Error> {
     }
     let encoder = ComponentEncoder::default().validate(true);
     let mut encoder = encoder.module(&core).map_err(failed)?;
-    if imports_preview_1(&core) {
+    let asked = of_preview_1(&core);
+    if !asked.is_empty() {
+        let has_clock = asked.contains(&"clock_time_get");
+        let world = if has_clock {
+            "clocked-adapter"
+        } else {
+            "adapter"
+        };
         let mut adapter = wat::parse_str(ADAPTER).map_err(failed)?;
         let package = resolve
             .push_str("adapter.wit", ADAPTER_WORLD)
             .map_err(failed)?;
         let world = resolve
-            .select_world(&[package], Some("adapter"))
+            .select_world(&[package], Some(world))
             .map_err(failed)?;
         embed(&mut adapter, &resolve, world)?;
         encoder = encoder.adapter(PREVIEW_1, &adapter).map_err(failed)?;
@@ -99,16 +110,17 @@ fn carries_contract(core: &[u8]) -> bool {
     })
 }
 
-fn imports_preview_1(core: &[u8]) -> bool {
+/// The functions of preview 1 that a module imports.
+fn of_preview_1(core: &[u8]) -> Vec<&str> {
     let imports = Parser::new(0)
         .parse_all(core)
         .filter_map(|payload| match payload {
             Ok(Payload::ImportSection(section)) => Some(section),
             _ => None,
         });
-    imports
-        .flat_map(|section| section.into_imports())
-        .any(|import| import.is_ok_and(|import| import.module == PREVIEW_1))
+    let imports = imports.flat_map(|section| section.into_imports());
+    let imports = imports.filter_map(|import| import.ok().filter(|it| it.module == PREVIEW_1));
+    imports.map(|import| import.name).collect()
 }
 
 /// Lets languages in whose exports can only be called by plain identifiers: `transform` becomes

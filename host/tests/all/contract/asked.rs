@@ -82,10 +82,10 @@ const ASKED: &[(&str, &str, &str, &str, &str)] = &[
         "(drop) (i32.eq (i32.load8_u (i32.const 900)) (i32.const 2)) (i64.eqz (i64.and (i64.load (i32.const 908)) (i64.const 0x24))) (i32.and)", ""),
     // The first reading of each call.
     (PREVIEW_1, "clock_time_get (param i32 i64 i32) (result i32)", "(i32.const 0) (i64.const 0) (i32.const 900)",
-        "(drop) (i64.eq (i64.load (i32.const 900)) (i64.const 1000))", ""),
+        "(drop) (i64.eq (i64.load (i32.const 900)) (i64.const 1000))", CLOCK),
     // Go's scheduler relies on it that this one goes on.
     (PREVIEW_1, "clock_time_get (param i32 i64 i32) (result i32)", "(i32.const 1) (i64.const 0) (i32.const 900)",
-        "(drop) (i64.gt_u (i64.load (i32.const 900)) (global.get $seen)) (global.set $seen (i64.load (i32.const 900)))", ""),
+        "(drop) (i64.gt_u (i64.load (i32.const 900)) (global.get $seen)) (global.set $seen (i64.load (i32.const 900)))", CLOCK),
     ("wasi:cli/environment@0.2.6", "get-environment (param i32)", "(i32.const 900)",
         "(i32.eqz (i32.load (i32.const 904)))", "arguments or environment variables"),
     ("wasi:cli/environment@0.2.6", "get-arguments (param i32)", "(i32.const 900)",
@@ -96,10 +96,11 @@ const ASKED: &[(&str, &str, &str, &str, &str)] = &[
         "(i32.eq (i32.load8_u (i32.const 900)) (i32.const 1)) (i32.eq (i32.load8_u (i32.const 904)) (i32.const 1)) (i32.and)",
         "it asks for the network"),
     ("wasi:clocks/wall-clock@0.2.6", "now (param i32)", "(i32.const 904)",
-        "(i32.eqz (i32.load (i32.const 912)))", "it reads a clock"),
+        "(i32.eqz (i32.load (i32.const 912)))", CLOCK),
     ("wasi:random/random@0.2.6", "get-random-u64 (result i64)", "", "(i64.const 0) (i64.ne)", "it draws random numbers"),
 ];
 const PREVIEW_1: &str = "wasi_snapshot_preview1";
+const CLOCK: &str = "it reads a clock";
 
 /// Names, which asks for this whenever it is given messages, and falls into a trap if the answer is wrong.
 fn asking(module: &str, function: &str, arguments: &str, is_right: &str) -> String {
@@ -156,6 +157,7 @@ fn logged(work: impl FnOnce()) -> String {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_writer(move || writer.clone())
+        .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false);
     tracing::subscriber::with_default(subscriber.finish(), work);
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
@@ -200,6 +202,13 @@ fn what_is_asked_for_in_vain_is_answered_and_told_once() {
             let plugin = Plugin::load("asks.wasm", &core, &Config::default());
             let plugin = plugin.unwrap_or_else(|error| panic!("{function}: {error}"));
             assert_eq!(run(&plugin), [""; 0], "{function}");
+            // An import or not: of the first preview's clocks it is none.
+            let has_clock = plugin
+                .card()
+                .may
+                .iter()
+                .any(|it| it.starts_with("read clocks"));
+            assert_eq!(has_clock, *told == CLOCK, "{function}");
         });
         let lines: Vec<_> = said.lines().filter(|line| line.contains("WARN")).collect();
         assert_eq!(
@@ -215,6 +224,24 @@ fn what_is_asked_for_in_vain_is_answered_and_told_once() {
         assert!(lines.iter().all(|line| line.contains(section)), "{said}");
     }
     assert!(PAGE.contains("\n## What a plugin cannot do\n"));
+}
+
+/// What reads clocks before there are messages goes on by itself, as Go's runtime does when it collects garbage.
+#[test]
+fn a_runtime_reads_clocks_without_a_warning() {
+    let clock = ASKED.iter().find(|asked| asked.4 == CLOCK);
+    let (module, function, arguments, is_right, _) = clock.unwrap();
+    let text = asking(module, function, arguments, is_right);
+    let begins = format!("(func (export \"_initialize\") {arguments} (call $ask) (drop))");
+    let end = text.rfind(')').unwrap();
+    let core = wat::parse_str(format!("{}{begins})", &text[..end])).unwrap();
+    let said = logged(|| {
+        let plugin = Plugin::load("asks.wasm", &core, &Config::default()).unwrap();
+        assert_eq!(run(&plugin), [""; 0]);
+    });
+    assert!(!said.contains("WARN"), "{said}");
+    let told = said.lines().filter(|line| line.contains(CLOCK));
+    assert_eq!(told.count(), 1, "{said}");
 }
 
 /// All of WASI's first preview is there: what is not needed is dropped, and what is asked for is answered.
