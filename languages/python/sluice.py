@@ -233,6 +233,8 @@ class _Plugin:
         self.keys = [(given["by"], given["key"]) for given in lookups.values()]
         sources = self.fields | self.lookups
         self.tables = {name: _Table(name, given, sources) for name, given in tables.items()}
+        # A table whose columns are all copied: a row of it, which has nothing to look into, is what most messages get.
+        self.copied = next((name for name, table in self.tables.items() if not table.given), None)
         self.message = Message(sources)
         wanted = Wants.POSITIONS
         for want in wants:
@@ -254,14 +256,15 @@ class _Plugin:
         for index, (source, (by, key)) in enumerate(zip(self.lookups.values(), self.keys)):
             at = None if callable(by) else list(self.fields).index(by)
             source.begin(_lookup.find(index, self.keys_of(by, key, count) if at is None else batch.fields[at]))
-        messages = list(range(count))
-        for at in messages:
-            if at in done:
-                continue
+        messages, name = list(range(count)), self.copied
+        copied, copy = {name: {}}, name and tables[name].sources.append
+        for at in [at for at in messages if at not in done] if done else messages:
             message.at = at
             try:
                 made = transform(message)
-                if type(made) is _Refusal:
+                if made == copied:
+                    copy(at)
+                elif type(made) is _Refusal:
                     self.refuse(at, made)
                 else:
                     self.store(at, made)
@@ -271,18 +274,18 @@ class _Plugin:
         return self.outcome
 
     def store(self, at, made):
-        tables, added = self.tables, 0
-        for name in made if isinstance(made, dict) else ():
-            if name not in tables:
+        added = False
+        for name, values in made.items() if isinstance(made, dict) else ():
+            table = self.tables.get(name)
+            if table is None:
                 raise TypeError(f"{name} is no table of this plugin")
-            table, values = tables[name], made[name]
             for row in values if isinstance(values, list) else (values,):
                 if len(row) > table.most:
                     table.refuse(row)
                 for part in table.given:
                     part.add(row)
                 table.sources.append(at)
-                added += 1
+                added = True
         if not added:
             raise TypeError("transform is asynchronous, and nothing waits for it" if hasattr(made, "__await__") else
                             "transform returned no row; what is left out on purpose is filtered(code)")
