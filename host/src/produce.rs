@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use self::delivery::Delivery;
 pub use self::description::{Clock, Description, List, Member, Order, Value};
-use self::message::Writer;
+use self::message::{MESSAGE_BYTES_MAX, Writer};
 use crate::access;
 
 /// Where brokers are when nobody says.
@@ -170,6 +170,11 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// A message may be longer than brokers take, with this member.
+    #[error(
+        "messages of [produce] may have more than {MESSAGE_BYTES_MAX} bytes: `{0}` of `members` is too long"
+    )]
+    Large(String),
     /// Messages cannot be shown.
     #[error("messages cannot be shown: {0}")]
     Shown(std::io::Error),
@@ -184,7 +189,11 @@ impl Error {
         match self {
             Self::Broker { .. } => true,
             Self::Refused { reason, .. } => !access::is_final(reason),
-            Self::Topic { .. } | Self::List { .. } | Self::Shown(_) | Self::Settings(_) => false,
+            Self::Topic { .. }
+            | Self::List { .. }
+            | Self::Large(_)
+            | Self::Shown(_)
+            | Self::Settings(_) => false,
         }
     }
 }

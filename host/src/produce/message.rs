@@ -1,6 +1,9 @@
 //! The text of each message: JSON as Python's `json.dumps` writes it, which most producers use.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use fake::rand::rngs::StdRng;
 use fake::rand::{RngExt, SeedableRng};
@@ -8,7 +11,13 @@ use jiff::Timestamp;
 
 use super::description::{Clock, Order};
 use super::people::{self, Person};
-use super::{Description, Error, Lists, Plan, Value};
+use super::{Description, Error, Lists, Member, Plan, Value};
+
+/// The longest message, in bytes: what librdkafka sends, and brokers take, where nobody says otherwise.
+pub(super) const MESSAGE_BYTES_MAX: usize = 1_000_000;
+
+/// The longest time as it is written, in bytes: with quotes, microseconds and a sign before the year.
+const TIME_BYTES_MAX: usize = 40;
 
 /// How many different names what is unknown may have.
 const UNKNOWN_MAX: u32 = 1000;
@@ -45,7 +54,7 @@ struct Part {
 enum Content {
     Person,
     /// Cells as JSON, and what an unknown one is called, without its number.
-    Cell(Vec<String>, String),
+    Cell(Rc<[String]>, String),
     Now(Clock),
     Range(i64, i64),
 }
@@ -67,13 +76,18 @@ impl Writer {
         let me = plan.me.as_ref().unwrap_or(&description.me);
         let count = plan.people.unwrap_or(description.people);
         let people = people::make(count, me, &mut rng);
-        let mut parts = Vec::with_capacity(description.members.len());
+        let name = people.iter().map(|person| person.json.len()).max();
+        let (mut parts, mut size) = (Vec::new(), "}".len());
+        let mut columns = BTreeMap::new();
         for member in &description.members {
             let separator = if parts.is_empty() { "{" } else { ", " };
-            parts.push(Part {
-                before: format!("{separator}{}: ", json(&member.name)),
-                content: content(&member.name, &member.value, lists)?,
-            });
+            let before = format!("{separator}{}: ", json(&member.name));
+            let content = content(member, lists, &mut columns)?;
+            size += before.len() + content.longest(name.unwrap_or(0));
+            if size > MESSAGE_BYTES_MAX {
+                return Err(Error::Large(member.name.clone()));
+            }
+            parts.push(Part { before, content });
         }
         Ok(Self {
             rng,
@@ -196,27 +210,53 @@ impl Content {
     fn is_cell(&self) -> bool {
         matches!(self, Self::Cell(..))
     }
+
+    /// The most bytes that it may be, where people's names are at most so many.
+    fn longest(&self, name: usize) -> usize {
+        match self {
+            Self::Person => name,
+            Self::Cell(cells, unknown) => {
+                let unknown = format!("\"{unknown} {UNKNOWN_MAX}\"").len();
+                cells.iter().map(String::len).fold(unknown, usize::max)
+            }
+            Self::Now(_) => TIME_BYTES_MAX,
+            Self::Range(first, last) => first.to_string().len().max(last.to_string().len()),
+        }
+    }
 }
 
-fn content(member: &str, value: &Value, lists: &Lists<'_>) -> Result<Content, Error> {
+/// What stands in a member. A column that several members take from is read once.
+fn content<'a>(
+    Member { name, value }: &'a Member,
+    lists: &Lists<'_>,
+    columns: &mut BTreeMap<(&'a str, &'a str), Rc<[String]>>,
+) -> Result<Content, Error> {
     Ok(match value {
         Value::Person => Content::Person,
         &Value::Now(clock) => Content::Now(clock),
         &Value::Range(first, last) => Content::Range(first, last),
         Value::Cell { list, column } => {
-            let fail = |source| Error::List {
-                list: list.clone(),
-                source,
+            let cells = match columns.entry((list, column)) {
+                Entry::Occupied(read) => read.get().clone(),
+                Entry::Vacant(new) => new.insert(cells(list, column, lists)?).clone(),
             };
-            let mut cells = lists(list, column).map_err(fail)?;
-            cells.retain(|cell| !cell.is_empty());
-            if cells.is_empty() {
-                return Err(fail(format!("column `{column}` has no cells").into()));
-            }
-            let cells = cells.iter().map(|cell| json(cell)).collect();
-            Content::Cell(cells, escape(&unknown(member)))
+            Content::Cell(cells, escape(&unknown(name)))
         }
     })
+}
+
+/// The cells of a column as JSON.
+fn cells(list: &str, column: &str, lists: &Lists<'_>) -> Result<Rc<[String]>, Error> {
+    let fail = |source| Error::List {
+        list: list.to_owned(),
+        source,
+    };
+    let mut cells = lists(list, column).map_err(fail)?;
+    cells.retain(|cell| !cell.is_empty());
+    if cells.is_empty() {
+        return Err(fail(format!("column `{column}` has no cells").into()));
+    }
+    Ok(cells.iter().map(|cell| json(cell)).collect())
 }
 
 /// What is not in a list is called after its member: `title` gives `Unknown Title`.

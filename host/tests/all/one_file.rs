@@ -161,6 +161,14 @@ fn what_a_file_must_not_bring_is_refused_by_every_verb() {
         let words = format!("sluice:{section} has more than 1048576 bytes");
         check(section, &large, verbs, &[&words]);
     }
+    let long = "x".repeat(1_000_000);
+    let demo = &["demo x.wasm --count 1"];
+    check(
+        "list:places",
+        &long,
+        demo,
+        &["1000000 bytes", "`place` of `members`"],
+    );
     check(
         "schema",
         "\u{1b}[2J",

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use super::*;
@@ -183,4 +184,39 @@ fn what_cannot_be_taken_from_a_list_is_told_with_its_name() {
         refused(Ok(vec![String::new()])),
         "cells of `things`: column `name` has no cells"
     );
+}
+
+#[test]
+fn no_message_is_longer_than_brokers_take() {
+    // A member's cells are of so many bytes, with their quotes; braces, names and separators are the rest.
+    let check = |members: usize, bytes: usize, expected: Option<&str>| {
+        let members: Vec<_> = (0..members)
+            .map(|number| format!("{{ name = \"m{number}\", value = \"things.name\" }}"))
+            .collect();
+        let members = members.join(", ");
+        let text = format!("people = 1\nme = \"A\"\nevery = \"1s\"\nmembers = [{members}]");
+        let (description, reads) = (toml::from_str(&text).unwrap(), Cell::new(0));
+        let made = Writer::new(&description, &Plan::default(), &|_, _| {
+            reads.set(reads.get() + 1);
+            Ok(vec!["x".repeat(bytes - 2), "y".to_owned()])
+        });
+        assert_eq!(reads.get(), 1, "a column is read once");
+        match (made, expected) {
+            (Ok(mut writer), None) => {
+                let long = (0..50).map(|index| writer.good(index).value.len()).max();
+                assert!(long.unwrap() <= MESSAGE_BYTES_MAX);
+            }
+            (Err(error), Some(member)) => {
+                let told = error.to_string();
+                assert!(told.contains(&format!("`{member}` of `members`")), "{told}");
+            }
+            (made, _) => panic!("{:?} {expected:?}", made.err()),
+        }
+    };
+    // `{"m0": ` and `}`.
+    check(1, MESSAGE_BYTES_MAX - 8, None);
+    check(1, MESSAGE_BYTES_MAX - 7, Some("m0"));
+    check(3, 300_000, None);
+    check(4, 300_000, Some("m3"));
+    check(10_000, 1_000, Some("m990"));
 }
