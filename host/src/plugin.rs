@@ -57,7 +57,7 @@ pub use card::Card;
 pub use compile::component;
 pub use config::{Config, Waits};
 pub use description::{Description, Field};
-pub use embedded::{sections, with_sections};
+pub use embedded::{SECTION_BYTES_MAX, sections, with_sections};
 pub use error::Error;
 pub use limits::Limits;
 

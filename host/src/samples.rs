@@ -40,6 +40,8 @@ pub struct Trial<'a> {
     pub schema: &'a str,
     /// The messages, one a line.
     pub samples: &'a [u8],
+    /// Whether to go on: asked before each call.
+    pub go_on: &'a dyn Fn() -> bool,
 }
 
 /// Why samples cannot be tried.
@@ -62,6 +64,9 @@ pub enum Error {
     /// The plugin does not fit the tables.
     #[error(transparent)]
     Sink(#[from] sink::Error),
+    /// Whoever tries them does not want to go on.
+    #[error("trying the samples was given up")]
+    GivenUp,
     /// The plugin's answer for a message depends on what else is in the batch.
     #[error(
         "the plugin gives other rows when the samples come {size} at a time than when they come all at \
@@ -146,6 +151,9 @@ impl Trial<'_> {
         let count = messages.len();
         let splits = (0..count).step_by(size);
         let each = |first: usize| {
+            if !(self.go_on)() {
+                return Err(Error::GivenUp);
+            }
             let part = messages.part(first..count.min(first + size));
             Ok(Arc::new(instance.apply(part)?))
         };

@@ -108,6 +108,7 @@ fn trial(found: &Found) -> anyhow::Result<(String, String)> {
         lookups: lookups.into_iter().map(|(_, lookup)| lookup).collect(),
         schema: &found.schema("`host test`")?.text,
         samples: &bytes,
+        go_on: &|| true,
     };
     let made = trial.run().map_err(|error| {
         let about = match &error {
@@ -115,9 +116,11 @@ fn trial(found: &Found) -> anyhow::Result<(String, String)> {
                 "-all at once\n+a few at a time\n\n{}",
                 difference(whole, split)
             ),
-            Error::Empty | Error::Line { .. } | Error::Plugin(_) | Error::Sink(_) => {
-                samples.clone()
-            }
+            Error::Empty
+            | Error::Line { .. }
+            | Error::Plugin(_)
+            | Error::Sink(_)
+            | Error::GivenUp => samples.clone(),
         };
         anyhow::Error::new(error).context(about)
     })?;

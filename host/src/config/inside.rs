@@ -10,7 +10,7 @@ use std::path::Path;
 use super::Error;
 use super::fault::written;
 use super::found::{Found, Named, Text, list_bytes, lookup_bytes};
-use crate::plugin;
+use crate::plugin::{self, SECTION_BYTES_MAX};
 use crate::terminal::{self, is_hidden};
 
 /// How the names of the sections begin.
@@ -18,9 +18,6 @@ const PREFIX: &str = "sluice:";
 
 /// A file of a pipeline's folder: what becomes of its samples.
 pub const GOLDEN_FILE: &str = "golden.txt";
-
-/// What a section may hold, in bytes: a larger one is neither written nor read.
-const SECTION_BYTES_MAX: usize = 1 << 20;
 
 /// The sections, and what a message calls them.
 const PIPELINE: (&str, &str) = ("pipeline", "pipeline.toml");

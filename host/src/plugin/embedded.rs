@@ -3,6 +3,9 @@
 use wasm_encoder::{ComponentSection as _, CustomSection};
 use wasmparser::{Parser, Payload};
 
+/// What a section of a pipeline's file may hold, in bytes: a larger one is neither written nor read.
+pub const SECTION_BYTES_MAX: usize = 1 << 20;
+
 /// The custom sections whose names begin so: the rest of their names, and what is in them. Of text, and of
 /// what is no WebAssembly, none.
 pub fn sections<'a>(bytes: &'a [u8], prefix: &str) -> Vec<(String, &'a [u8])> {

@@ -243,12 +243,12 @@ fn try_samples(
     context: &Context<'_>,
     on_step: &mut OnStep<'_>,
 ) -> Result<Option<usize>, Refusal> {
-    let fixtures = Fixtures::embedded(bytes).or_else(|| (context.beside)(name));
+    let fixtures = Fixtures::embedded(bytes)?.or_else(|| (context.beside)(name));
     let Some(fixtures) = fixtures else {
         return Ok(None);
     };
     on_step("samples", "tries it on its own samples".to_owned());
-    let count = fixtures::try_out(&version.plugin, &fixtures, context)?;
+    let count = fixtures::try_out(&version.plugin, &fixtures, context, fixtures::TIME_MAX)?;
     context.go_on()?;
     Ok(count)
 }

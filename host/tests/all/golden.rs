@@ -54,5 +54,6 @@ fn try_samples<T>(pipeline: &Pipeline, with: impl FnOnce(&Trial<'_>) -> T) -> T 
         lookups: lookups.collect(),
         schema: pipeline.schema,
         samples: pipeline.samples,
+        go_on: &|| true,
     })
 }

@@ -5,6 +5,7 @@ mod lookups;
 mod mutated;
 mod steady;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -165,6 +166,7 @@ fn bad() -> Vec<Bad> {
     let http = component("0.1.0", "(import \"wasi:http/types@0.2.0\" (instance))");
     let golden = "facts\n  id = a\n  number = 8\n";
     let samples = |words| ("a.wasm", with_samples(words, golden));
+    let long = with_samples("version=2.0.1", &"a\n".repeat((1 << 19) + 1));
     vec![
         ("the same", words("version=2.0.0"), "same_version", "runs already"),
         ("empty", wasm(b""), "not_a_plugin", "neither a WebAssembly component"),
@@ -181,6 +183,7 @@ fn bad() -> Vec<Bad> {
         ("init loop", words("fault=init-loop"), "init_deadline", "longer than 500ms"),
         ("wrong column", words("fault=column"), "wrong_columns", "missing"),
         ("fixtures fail", samples("version=2.0.1"), "fixtures_failed", "number = 7"),
+        ("fixtures too long", wasm(&long), "fixtures_failed", "sluice:golden has more than 1048576 bytes"),
         ("fixtures that count", samples("fault=place"), "not_deterministic", "its own samples"),
         ("traps on 10 %", words("fault=trap share=10"), "fails", "trap: "),
         ("loops on 2 %", words("fault=loop share=2"), "fails", "deadline: "),
@@ -315,7 +318,19 @@ fn a_candidate_that_nobody_wants_any_more_is_given_up() {
         recent: &recent,
         is_withdrawn: &|| true,
     };
-    let (name, bytes) = ("a.wasm".to_owned(), candidate("version=2.0.1"));
-    let refused = prove(&What::Plugin { name, bytes }, &context, &mut |_, _| {}).unwrap_err();
+    let offered = || What::Plugin {
+        name: "a.wasm".to_owned(),
+        bytes: with_samples("version=2.0.1", "not what they give"),
+    };
+    let refused = prove(&offered(), &context, &mut |_, _| {}).unwrap_err();
     assert_eq!(refused.code, "withdrawn");
+    // While its samples are tried: what they give does not matter any more.
+    let step = Cell::new("");
+    let context = Context {
+        schema: Some(SCHEMA),
+        is_withdrawn: &|| step.get() == "samples",
+        ..context
+    };
+    let refused = prove(&offered(), &context, &mut |now, _| step.set(now)).unwrap_err();
+    assert_eq!((refused.code, step.get()), ("withdrawn", "samples"));
 }
