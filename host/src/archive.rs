@@ -191,6 +191,13 @@ pub trait Archive: Send + Sync {
     /// When it cannot be written down.
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error>;
 
+    /// Notes how a trade ended, if what is noted of it is `so_far`; whether it was. For whoever does not see it
+    /// to its end himself: who does may have told it meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    fn finish_if(&self, generation: u32, so_far: Outcome, end: &End) -> Result<bool, Error>;
+
     /// The latest generations that trades of this group began with, the last one first.
     ///
     /// # Errors

@@ -37,6 +37,9 @@ const TAKE: &str = "INSERT INTO sluice.generations (pipeline, consumer_group, ge
 const FINISH: &str = "UPDATE sluice.generations SET outcome = ?, reason = ?, ended_at = ? \
     WHERE pipeline = ? AND consumer_group = ? AND generation = ? AND partition = ? IF EXISTS";
 
+const FINISH_IF: &str = "UPDATE sluice.generations SET outcome = ?, reason = ?, ended_at = ? \
+    WHERE pipeline = ? AND consumer_group = ? AND generation = ? AND partition = ? IF outcome = ?";
+
 const PAUSED: &str = "UPDATE sluice.generations SET pause_us = ? \
     WHERE pipeline = ? AND consumer_group = ? AND generation = ? AND partition = ? IF EXISTS";
 
@@ -106,6 +109,16 @@ impl Cassandra {
             partition(),
         ]
     }
+
+    /// What [`FINISH`] sets, and where.
+    fn end(&self, generation: u32, end: &End) -> Vec<Parameter> {
+        let set = [
+            text(end.outcome.name()),
+            text(&end.reason),
+            timestamp(super::now_ms()),
+        ];
+        set.into_iter().chain(self.key(generation)).collect()
+    }
 }
 
 impl Archive for Cassandra {
@@ -157,13 +170,7 @@ impl Archive for Cassandra {
 
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
         let reader = self.reader()?;
-        let mut row = vec![
-            text(end.outcome.name()),
-            text(&end.reason),
-            timestamp(super::now_ms()),
-        ];
-        row.extend(self.key(generation));
-        if !is_applied(&reader.select(FINISH, &row)?) {
+        if !is_applied(&reader.select(FINISH, &self.end(generation, end))?) {
             return Err(self.damaged(generation, "there is no such row"));
         }
         if end.pause_us > 0 {
@@ -172,6 +179,12 @@ impl Archive for Cassandra {
             reader.select(PAUSED, &row)?;
         }
         Ok(())
+    }
+
+    fn finish_if(&self, generation: u32, so_far: Outcome, end: &End) -> Result<bool, Error> {
+        let mut row = self.end(generation, end);
+        row.push(text(so_far.name()));
+        Ok(is_applied(&self.reader()?.select(FINISH_IF, &row)?))
     }
 
     fn history(&self, generations_max: usize) -> Result<Vec<Generation>, Error> {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Archive, End, Error, Generation, Part, TAKE_MAX, Trade};
+use super::{Archive, End, Error, Generation, Outcome, Part, TAKE_MAX, Trade};
 use crate::lookup;
 
 /// How much of a digest tells one group's files from another's.
@@ -69,6 +69,20 @@ impl Directory {
             reason: error.to_string(),
         })
     }
+
+    /// Writes a generation once more, with its end.
+    fn end(&self, begun: Generation, end: &End) -> Result<(), Error> {
+        let ended = Generation {
+            outcome: end.outcome,
+            reason: end.reason.clone(),
+            pause_us: Some(end.pause_us)
+                .filter(|pause| *pause > 0)
+                .or(begun.pause_us),
+            ..begun
+        };
+        let (new, path) = (self.write(&json(&ended))?, self.file(ended.generation));
+        fs::rename(&new, &path).map_err(|error| failed(&path, error))
+    }
 }
 
 impl Archive for Directory {
@@ -118,18 +132,17 @@ impl Archive for Directory {
     }
 
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
-        let path = self.file(generation);
-        let begun = self.read(&path)?;
-        let ended = Generation {
-            outcome: end.outcome,
-            reason: end.reason.clone(),
-            pause_us: Some(end.pause_us)
-                .filter(|pause| *pause > 0)
-                .or(begun.pause_us),
-            ..begun
-        };
-        let new = self.write(&json(&ended))?;
-        fs::rename(&new, &path).map_err(|error| failed(&path, error))
+        let begun = self.read(&self.file(generation))?;
+        self.end(begun, end)
+    }
+
+    fn finish_if(&self, generation: u32, so_far: Outcome, end: &End) -> Result<bool, Error> {
+        let begun = self.read(&self.file(generation))?;
+        let is_so = begun.outcome == so_far;
+        if is_so {
+            self.end(begun, end)?;
+        }
+        Ok(is_so)
     }
 
     fn history(&self, generations_max: usize) -> Result<Vec<Generation>, Error> {

@@ -147,12 +147,17 @@ impl Means {
 
     /// Notes how a trade ended.
     pub(super) fn finish(&self, generation: u32, end: &End) {
-        if let Some(archive) = &self.archive
-            && let Err(error) = archive.finish(generation, end)
-        {
-            // The commits say what runs. Who asks later finds the trade as it began.
-            tracing::warn!(%error, generation, "what became of a trade is not in the history");
+        if let Some(archive) = &self.archive {
+            is_noted(generation, archive.finish(generation, end).map(|()| true));
         }
+    }
+
+    /// Notes how a trade ended that is `so_far` in the history; whether it was.
+    fn finish_if(&self, generation: u32, so_far: Outcome, end: &End) -> bool {
+        let archive = self.archive.as_ref();
+        archive.is_some_and(|archive| {
+            is_noted(generation, archive.finish_if(generation, so_far, end))
+        })
     }
 
     /// Notes in the history how the trades ended that a process before this one did not see to their end, and
@@ -164,14 +169,16 @@ impl Means {
         let code = self.first.version.code();
         for (generation, end) in archive::left_open(&history, &code) {
             let is_ours = |entry: &Generation| entry.generation == generation && entry.code == code;
-            if end.outcome == Outcome::Unwatched && history.iter().any(is_ours) {
+            // Another member may watch it, and has perhaps told its end since the history was read.
+            let is_open = self.finish_if(generation, Outcome::Running, &end);
+            if is_open && end.outcome == Outcome::Unwatched && history.iter().any(is_ours) {
                 tracing::warn!(
                     generation,
-                    "the probation of what runs had not ended, and this host does not watch it: \
-                     `host rollback` goes back, and leaves the rows that it made"
+                    "the probation of what runs had not ended, and this host does not watch it: unless \
+                     another host of the group does, `host rollback` goes back, and leaves the rows that it \
+                     made"
                 );
             }
-            self.finish(generation, &end);
         }
         let Some(replaced) = self.replaced.clone() else {
             return;
@@ -204,4 +211,14 @@ impl Means {
     pub(super) fn count(&self, outcome: &'static str) {
         (self.count)(outcome);
     }
+}
+
+/// Whether what became of a trade is in the history; if that is not known, it is told.
+fn is_noted(generation: u32, noted: Result<bool, archive::Error>) -> bool {
+    // The commits say what runs. Who asks later finds the trade as it began.
+    let told = |error: archive::Error| {
+        tracing::warn!(%error, generation, "what became of a trade is not in the history");
+        false
+    };
+    noted.unwrap_or_else(told)
 }

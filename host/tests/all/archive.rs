@@ -57,7 +57,10 @@ fn check(archive: &dyn Archive, stranger: &dyn Archive, salt: &str) {
         // Of whatever group.
         assert_eq!(stranger.fetch(&digest).unwrap(), Some(part), "{name}");
     }
+    check_trades(archive, stranger);
+}
 
+fn check_trades(archive: &dyn Archive, stranger: &dyn Archive) {
     assert_eq!(archive.history(9).unwrap(), []);
     assert_eq!(archive.take(3, &trade("a", "b")).unwrap(), 3);
     assert_eq!(archive.take(2, &trade("b", "c")).unwrap(), 2);
@@ -73,6 +76,11 @@ fn check(archive: &dyn Archive, stranger: &dyn Archive, salt: &str) {
         .finish(4, &end(Outcome::RolledBack, "it traps", 0))
         .unwrap();
     assert!(archive.finish(9, &end(Outcome::Kept, "", 0)).is_err());
+
+    // Who has seen it to its end told it before somebody takes it for one that nobody saw.
+    let unseen = end(Outcome::Unwatched, "nobody watched it", 0);
+    let is_open = archive.finish_if(4, Outcome::Running, &unseen);
+    assert!(!is_open.unwrap());
 
     let history = archive.history(2).unwrap();
     let numbers: Vec<u32> = history.iter().map(|entry| entry.generation).collect();
@@ -90,6 +98,10 @@ fn check(archive: &dyn Archive, stranger: &dyn Archive, salt: &str) {
     assert_eq!((last.pause_us, before.pause_us), (Some(812), None));
     assert_eq!(before.outcome, Outcome::Running);
     assert!(before.taken_ms > 1_700_000_000_000 && last.taken_ms >= before.taken_ms);
+
+    let is_open = archive.finish_if(3, Outcome::Running, &unseen);
+    assert!(is_open.unwrap());
+    assert_eq!(archive.history(2).unwrap()[1].outcome, Outcome::Unwatched);
 
     let start = Trade {
         is_deployment: true,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use host::archive::directory::Directory;
-use host::archive::{Archive, End, Error, Generation, Part, Trade};
+use host::archive::{Archive, End, Error, Generation, Outcome, Part, Trade};
 
 pub(super) struct Gated {
     directory: Arc<Directory>,
@@ -34,6 +34,10 @@ impl Archive for Gated {
 
     fn finish(&self, generation: u32, end: &End) -> Result<(), Error> {
         self.directory.finish(generation, end)
+    }
+
+    fn finish_if(&self, generation: u32, so_far: Outcome, end: &End) -> Result<bool, Error> {
+        self.directory.finish_if(generation, so_far, end)
     }
 
     fn history(&self, generations_max: usize) -> Result<Vec<Generation>, Error> {
