@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 use crate::{lookup, sink};
 pub use history::{
-    WAY_BACK, Which, before, ends_what_it_began, left_open, ran, taken_back, was_traded_away,
+    WAY_BACK, Which, before, ends_what_it_began, left_open, never_begun, ran, taken_back,
+    was_traded_away,
 };
 
 /// A plugin or a lookup, as it is kept: whatever has its digest has its bytes.

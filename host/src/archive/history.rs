@@ -114,6 +114,19 @@ pub fn left_open(history: &[Generation], ours: &Code) -> Vec<(u32, End)> {
     open.map(end).collect()
 }
 
+/// The deployments that came to nothing: behind `committed`, the greatest generation that a commit tells, and
+/// none of what is `known`, by the commits or as what goes on now. A start names its version in a commit before
+/// it makes a row: this one ended before.
+pub fn never_begun(history: &[Generation], committed: u32, known: [&Code; 2]) -> Vec<u32> {
+    let is_one = |entry: &&Generation| {
+        entry.outcome == Outcome::Deployed
+            && entry.generation > committed
+            && !known.contains(&&entry.code)
+    };
+    let deployments = history.iter().filter(is_one);
+    deployments.map(|entry| entry.generation).collect()
+}
+
 /// The version that a trade brought `code` in for, the last one that did. A way back brings nothing new in:
 /// what it leads away from was thrown out, and is no version to go back to. The last one stands first in
 /// the history.

@@ -203,6 +203,32 @@ fn a_trade_whose_end_nobody_told_is_ended_by_the_next_process() {
 }
 
 #[test]
+fn a_deployment_that_no_commit_names_came_to_nothing() {
+    use Outcome::{Deployed, Kept};
+    // Who began with generation 3, and what came of it; the greatest generation and the code of the commits,
+    // and what goes on now; whether it came to nothing.
+    for (brought, outcome, committed, named, ours, is_nothing) in [
+        ("b", Deployed, 2, "a", "a", true),
+        ("b", Deployed, 2, "a", "c", true),
+        // Once more.
+        ("b", Deployed, 2, "a", "b", false),
+        // It was committed, and something else is to come, or came.
+        ("b", Deployed, 2, "b", "a", false),
+        ("b", Deployed, 3, "a", "a", false),
+        ("b", Kept, 2, "a", "a", false),
+    ] {
+        let third = Generation {
+            generation: 3,
+            ..entry(outcome, "a", brought)
+        };
+        let [named, ours] = [named, ours].map(|of| entry(Kept, of, of).code);
+        let found = never_begun(&[third], committed, [&ours, &named]);
+        let expected: &[u32] = if is_nothing { &[3] } else { &[] };
+        assert_eq!(found, expected, "{brought} {outcome:?}, {committed}");
+    }
+}
+
+#[test]
 fn what_was_thrown_out_is_no_version_to_go_back_to() {
     use Outcome::{Abandoned, Deployed, Kept, RolledBack, Running};
     type Case = (

@@ -25,6 +25,8 @@ pub struct Means {
     pub first: Ran,
     /// What the commits named, if a start has brought that first version instead, and no trade.
     pub replaced: Option<Code>,
+    /// The greatest generation that a commit told at the start; none, if there was no commit.
+    pub committed: Option<u32>,
     /// Where versions are remembered.
     pub archive: Option<Arc<dyn Archive>>,
     /// Who gets in without a question.
@@ -155,9 +157,8 @@ impl Means {
     /// Notes how a trade ended that is `so_far` in the history; whether it was.
     fn finish_if(&self, generation: u32, so_far: Outcome, end: &End) -> bool {
         let archive = self.archive.as_ref();
-        archive.is_some_and(|archive| {
-            is_noted(generation, archive.finish_if(generation, so_far, end))
-        })
+        archive
+            .is_some_and(|archive| is_noted(generation, archive.finish_if(generation, so_far, end)))
     }
 
     /// Notes in the history how the trades ended that a process before this one did not see to their end, and
@@ -179,6 +180,16 @@ impl Means {
                      made"
                 );
             }
+        }
+        let named = self.replaced.as_ref().unwrap_or(&code);
+        let nothing = |committed| archive::never_begun(&history, committed, [&code, named]);
+        for generation in self.committed.map_or_else(Vec::new, nothing) {
+            let end = End {
+                outcome: Outcome::Abandoned,
+                reason: "the process that brought it ended before a commit named it".to_owned(),
+                pause_us: 0,
+            };
+            self.finish_if(generation, Outcome::Deployed, &end);
         }
         let Some(replaced) = self.replaced.clone() else {
             return;

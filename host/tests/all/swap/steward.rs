@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use host::archive::directory::Directory;
-use host::archive::{Archive as _, Outcome, Part};
+use host::archive::{Archive as _, Outcome, Part, Trade};
 use host::code::Code;
 use host::lookup::{Declared, Lookup, Options};
 use host::plugin::{self, Plugin};
@@ -88,6 +88,7 @@ impl Watched {
             },
             plan,
             replaced,
+            committed: Some(0),
             archive: Some(Arc::new(kept)),
             policy,
             recent: Arc::default(),
@@ -366,4 +367,26 @@ fn what_a_start_has_brought_is_told_as_such() {
         watched.world.stop();
         folder = watched.folder;
     }
+}
+
+/// Other files were given to a start that no commit tells of, and those of before to the next: nothing was
+/// deployed that a rollback would go back from.
+#[test]
+fn what_a_start_has_brought_in_vain_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Directory::new(folder.path().join("kept"), "facts", "group");
+    let start = Trade {
+        code: Code {
+            plugin: "0".repeat(64),
+            ..Code::default()
+        },
+        replaced: super::version(FIRST).code(),
+        by: "start".to_owned(),
+        is_deployment: true,
+        ..Trade::default()
+    };
+    assert_eq!(archive.take(1, &start).unwrap(), 1);
+    let watched = Watched::start_in(folder, endless(), None);
+    wait_until("its end", || watched.outcomes() == [Outcome::Abandoned]);
+    watched.world.stop();
 }

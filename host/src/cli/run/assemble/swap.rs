@@ -74,6 +74,7 @@ pub(super) fn means(
         plan,
         first,
         replaced: since.replaced,
+        committed: since.committed,
         archive,
         policy,
         recent,

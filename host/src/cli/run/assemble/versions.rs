@@ -142,6 +142,8 @@ pub(super) struct Since {
     pub(super) generation: u32,
     /// What the commits name, if the files are a new deployment.
     pub(super) replaced: Option<Code>,
+    /// The greatest generation that a commit tells; none, if there is no commit.
+    pub(super) committed: Option<u32>,
 }
 
 /// The version that the group goes on with. The commits name the last one; a file that a swap has traded
@@ -162,9 +164,11 @@ pub(super) fn go_on(
     let ours = files.version.code();
     let Some(latest) = latest.filter(|_| named.iter().any(|named| *named.code != ours)) else {
         let generations = named.iter().map(|named| named.generation);
+        let committed = generations.max();
         let since = Since {
-            generation: generations.max().unwrap_or(0),
+            generation: committed.unwrap_or(0),
             replaced: None,
+            committed,
         };
         return Ok((files, since));
     };
@@ -200,6 +204,7 @@ pub(super) fn go_on(
     let since = Since {
         generation: latest.generation + u32::from(replaced.is_some()),
         replaced,
+        committed: Some(latest.generation),
     };
     Ok((loaded, since))
 }
