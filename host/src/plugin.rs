@@ -64,6 +64,9 @@ pub use limits::Limits;
 // Lists of integers are read where they lie in the guest's memory, which is little-endian.
 const _: () = assert!(cfg!(target_endian = "little"));
 
+/// The code with which an SDK rejects a message that the author's code throws an exception on.
+const THROWN: &str = "exception";
+
 /// A plugin, compiled and described. Clones share it.
 #[derive(Clone)]
 pub struct Plugin(Arc<Shared>);
@@ -290,10 +293,14 @@ impl Instance {
         isolate(messages, &mut turn, Turn::call, |turn, message, fault| {
             let source = turn.instance.pack.sources[message];
             let author = turn.instance.plugin.0.author.clone();
-            Journal::new(author).blame(turn.batch, source as usize, &fault);
+            Journal::new(author).blame(turn.batch, source as usize, fault.code, &fault.reason);
             turn.answer.reject(source, fault.code, fault.reason);
         })?;
         let (rows, written, rejected, filtered) = turn.answer.finish();
+        let journal = Journal::new(self.plugin.0.author.clone());
+        for thrown in rejected.iter().filter(|it| &*it.code == THROWN) {
+            journal.blame(&batch, thrown.message, THROWN, &thrown.reason);
+        }
         let transformed = Transformed {
             batch,
             rows,

@@ -257,8 +257,12 @@ class Origin {
   get key() { return this.packed.keys.read(blob, this.message); }
   get value() { return this.packed.values.read(blob, this.message); }
   get time() { const time = this.batch.timestamps[this.message]; return time === -1 ? null : time; }
-  get partition() { return this.batch.partitions[this.message]; }
-  get offset() { return this.batch.offsets[this.message]; }
+  get partition() { return this.placed(this.batch.partitions); }
+  get offset() { return this.placed(this.batch.offsets); }
+  placed(numbers) {
+    if (!numbers.length) throw new Error("a message's partition, offset and id are there if `wants` has positions");
+    return numbers[this.message];
+  }
   /** Pairs of a name and bytes, which may be null. */
   get headers() {
     const { view, bytes } = this.packed.headers;
@@ -334,7 +338,7 @@ class Plugin {
     });
     const witOf = (list) => list.map(({ wit }) => wit);
     this.wit = {
-      name, version, codes: this.codes, wants: Object.fromEntries(['positions', ...wants].map((want) => [want, true])),
+      name, version, codes: this.codes, wants: Object.fromEntries(wants.map((want) => [want, true])),
       fields: witOf(this.fields), lookups: witOf(this.lookups), targets: witOf(this.tables),
     };
   }
@@ -389,13 +393,10 @@ class Plugin {
       : 'transform returned no row; what is left out on purpose is filtered(code)');
   }
 
-  /** What `by` or `transform` has thrown is the message's. */
+  /** What `by` or `transform` has thrown is the message's: the host logs it. */
   failed(message, error) {
-    const { batch, partition, offset } = this.origin;
     this.tables.forEach((rows) => rows.remove(message));
-    const reason = told(error, this.transform);
-    log.error(`exception on ${batch.topic}/${partition}/${offset}: ${reason}`);
-    this.refuse(message, rejected('exception', reason));
+    this.refuse(message, rejected('exception', told(error, this.transform)));
   }
 
   refuse(message, { [REFUSED]: { list, code, reason } }) {

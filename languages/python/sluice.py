@@ -205,8 +205,13 @@ class Message:
     key = property(lambda self: self.keys[self.at])
     value = property(lambda self: self.values[self.at])
     time = property(lambda self: None if self.batch.timestamps[self.at] == -1 else self.batch.timestamps[self.at])
-    partition = property(lambda self: self.batch.partitions[self.at])
-    offset = property(lambda self: self.batch.offsets[self.at])
+    partition = property(lambda self: self._placed(self.batch.partitions))
+    offset = property(lambda self: self._placed(self.batch.offsets))
+
+    def _placed(self, numbers):
+        if not numbers:
+            raise ValueError("a message's partition, offset and id are there if `wants` has positions")
+        return numbers[self.at]
 
     def id(self, row=0):
         """An id for a row, which a replay makes again; `row` tells the rows of one message apart."""
@@ -236,7 +241,7 @@ class _Plugin:
         # A table whose columns are all copied: a row of it, which has nothing to look into, is what most messages get.
         self.copied = next((name for name, table in self.tables.items() if not table.given), None)
         self.message = Message(sources)
-        wanted = Wants.POSITIONS
+        wanted = Wants(0)
         for want in wants:
             wanted |= Wants[want.upper()]
         self.description = Description(
@@ -291,12 +296,10 @@ class _Plugin:
                             "transform returned no row; what is left out on purpose is filtered(code)")
 
     def failed(self, at, error):
-        """What `by` or `transform` raises is the message's."""
-        batch, reason = self.message.batch, _told(error, self.transform)
+        """What `by` or `transform` raises is the message's: the host logs it."""
         for table in self.tables.values():
             table.remove(at)
-        log.error(f"exception on {batch.topic}/{batch.partitions[at]}/{batch.offsets[at]}: {reason}")
-        self.refuse(at, rejected("exception", reason))
+        self.refuse(at, rejected("exception", _told(error, self.transform)))
 
     def refuse(self, at, refusal):
         if refusal.code not in self.codes:

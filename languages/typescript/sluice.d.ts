@@ -46,7 +46,7 @@ type Typed<T> = Listed<T> extends readonly (infer Part)[] ? Both<Exclude<Part, s
 type Row<T> = { [Column in keyof Typed<T>]: Typed<T>[Column] extends infer K extends Kind ? Given<K> : never };
 type Rows<T> = { [Name in keyof T]?: Row<T[Name]> | Row<T[Name]>[] };
 
-/** What is known of a message beside its fields; keys, values, times and headers as far as `wants` asks for them. */
+/** What is known of a message beside its fields, as far as `wants` asks for it. */
 export interface Origin {
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
@@ -68,7 +68,7 @@ export interface Described<F, L, T, C extends string> {
   lookups?: L;
   tables: T;
   codes?: readonly C[];
-  wants?: readonly ('values' | 'keys' | 'timestamps' | 'headers')[];
+  wants?: readonly ('values' | 'keys' | 'timestamps' | 'positions' | 'headers')[];
   transform(message: Read<F> & Found<L>, origin: Origin): Rows<T> | Refusal<NoInfer<C>>;
 }
 /** The plugin, to be exported as `transform`; of the pipeline's `[plugin.config]`, where a function describes it. */

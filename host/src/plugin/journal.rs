@@ -10,7 +10,6 @@ use crate::message::Batch;
 use crate::terminal;
 
 use super::bindings::{Asked, Level};
-use super::isolate::Fault;
 use super::refusals::SECTION;
 
 /// The longest line, in bytes; the rest is cut off.
@@ -119,9 +118,9 @@ impl Journal {
     }
 
     /// Says on which message of a batch the plugin has failed, and why.
-    pub(super) fn blame(&self, batch: &Batch, message: usize, fault: &Fault) {
-        let (place, Fault { code, reason }) = (batch.place(message), fault);
+    pub(super) fn blame(&self, batch: &Batch, message: usize, code: &str, reason: &str) {
         if self.admit(&self.author.blames) {
+            let place = batch.place(message);
             let line = format!("{code} on {place}: {reason}");
             self.emit(Level::Error, &clean(&line));
         }

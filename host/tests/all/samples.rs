@@ -122,16 +122,22 @@ fn a_carried_pipeline_is_tested_where_it_is_made() {
 
 #[test]
 fn a_failure_is_told_with_the_message_that_it_is_due_to() {
-    let folder = folder(&[]);
-    let (_, said) = told(folder.path(), &["--update"]);
-    let line = said
-        .lines()
-        .find(|line| line.contains("trap on line 3: wasm trap: "));
-    let line = line.unwrap_or_else(|| panic!("{said}"));
-    assert!(
-        line.contains("ERROR") && line.contains("misbehaving"),
-        "{line}"
-    );
+    for (samples, begins) in [
+        (SAMPLES, "trap on line 3: wasm trap: "),
+        (
+            "one\nthrow",
+            "exception on line 2: thrown in a file, line 7",
+        ),
+    ] {
+        let folder = folder(&[("samples.jsonl", samples)]);
+        let (_, said) = told(folder.path(), &["--update"]);
+        let told: Vec<_> = said.lines().filter(|it| it.contains(begins)).collect();
+        assert_eq!(told.len(), 1, "{said}");
+        assert!(
+            told[0].contains("ERROR") && told[0].contains("misbehaving"),
+            "{said}"
+        );
+    }
 }
 
 /// The configuration of a plugin that rejects nothing.

@@ -47,7 +47,7 @@ def described(config):
             "things": ["id", {"row": "uuid"} | TYPES],
             "gone": {"table": "things", "operation": "delete", "columns": ["id", {"row": "uuid"}]}},
         "codes": ["odd", "unwanted"],
-        "wants": ["keys", "values", "timestamps", "headers"],
+        "wants": ["keys", "values", "timestamps", "positions", "headers"],
         "transform": transform,
     }
 

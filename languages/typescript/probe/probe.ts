@@ -17,7 +17,7 @@ export const transform = plugin((config: { after?: string }) => {
       gone: { table: 'things', operation: 'delete', columns: ['id', { row: 'uuid' }] },
     },
     codes: ['odd', 'unwanted'],
-    wants: ['keys', 'values', 'timestamps', 'headers'],
+    wants: ['keys', 'values', 'timestamps', 'positions', 'headers'],
     transform(message, origin) {
       const { number, words } = message;
       if (message.do === 'panic') throw new Error('asked to panic');

@@ -63,7 +63,7 @@ impl Guest for Misbehaving {
                 ),
                 target("others", Operation::Upsert, vec![id, number]),
             ],
-            codes: vec!["odd".to_owned(), "dull".to_owned()],
+            codes: ["odd", "dull", "exception"].map(str::to_owned).to_vec(),
             wants: Wants::VALUES,
         };
         if let Some(candidate) = Candidate::read() {
@@ -195,6 +195,7 @@ fn answer_with_rows(message: u32, payload: &str, outcome: &mut Outcome) {
             push(outcome, 0, message, &[Some(b"another"), Some(number), None]);
         }
         "reject" => outcome.rejected.push(reject(0, &"é".repeat(2_000))),
+        "throw" => outcome.rejected.push(reject(2, "thrown in a file, line 7")),
         "reject as filter" => outcome.rejected.push(reject(1, "dull")),
         "filter" => outcome.filtered.push(Filtered { message, code: 0 }),
         "place" => {
