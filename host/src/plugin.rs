@@ -132,7 +132,7 @@ impl Plugin {
             .map(|code| (code.clone(), config.filter_codes.contains(&**code)));
         let codes = codes.collect();
         let (config, size) = (config.clone(), bytes.len());
-        let has_samples = !sections(bytes, "sluice:samples").is_empty();
+        let has_samples = embedded::has_section(bytes, "sluice:samples");
         Ok(Self(Arc::new(Shared {
             config,
             digest,

@@ -20,6 +20,12 @@ pub fn sections<'a>(bytes: &'a [u8], prefix: &str) -> Vec<(String, &'a [u8])> {
     sections.collect()
 }
 
+/// Whether a component has a custom section of this name.
+pub(super) fn has_section(bytes: &[u8], name: &str) -> bool {
+    let found = sections(bytes, name);
+    found.iter().any(|(rest, _)| rest.is_empty())
+}
+
 /// A component with custom sections behind all that is in it: each a name and what is in it.
 pub fn with_sections(component: &[u8], sections: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = component.to_vec();
@@ -52,5 +58,8 @@ mod tests {
             .collect();
         let expected: [(&str, &[u8]); 3] = [("one", b"inner"), ("one", b"outer"), ("two", b"")];
         assert_eq!(found, expected);
+        for (name, is_there) in [("a:one", true), ("a:on", false), ("a:two", true)] {
+            assert_eq!(has_section(&with, name), is_there, "{name}");
+        }
     }
 }
