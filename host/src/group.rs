@@ -8,6 +8,7 @@ mod life;
 mod order;
 mod rows;
 mod turn;
+mod wanted;
 
 use std::sync::Arc;
 use std::thread;

@@ -21,10 +21,12 @@ mod status;
 mod steward;
 mod trade;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use crate::archive::Part;
 pub use event::{Event, Traded};
 pub use former::Former;
 pub use group::{Ask, Share};
@@ -66,6 +68,13 @@ pub enum What {
         /// The file's bytes, read once.
         bytes: Vec<u8>,
     },
+    /// A plugin with all of its lookups.
+    Whole {
+        /// The plugin.
+        plugin: Part,
+        /// The lookups, by their names.
+        lookups: BTreeMap<String, Part>,
+    },
     /// The version that ran before.
     Before,
 }
@@ -90,6 +99,11 @@ impl fmt::Debug for What {
         match self {
             Self::Plugin { name, .. } => write!(f, "Plugin({name})"),
             Self::Lookup { lookup, name, .. } => write!(f, "Lookup({lookup}, {name})"),
+            Self::Whole { plugin, lookups } => {
+                let parts = [plugin].into_iter().chain(lookups.values());
+                let names: Vec<_> = parts.map(|part| part.name.as_str()).collect();
+                write!(f, "Whole({})", names.join(", "))
+            }
             Self::Before => write!(f, "Before"),
         }
     }

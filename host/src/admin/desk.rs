@@ -277,7 +277,7 @@ impl Desk {
         };
         let before = match offer.what {
             What::Before => (group.before)(),
-            What::Plugin { .. } | What::Lookup { .. } => Ok(offer.what),
+            What::Plugin { .. } | What::Lookup { .. } | What::Whole { .. } => Ok(offer.what),
         };
         let what = match before {
             Ok(what) => what,

@@ -1,34 +1,29 @@
-//! What a group ran before its last trade, as far as one order can bring it back: one part.
+//! What a group ran before its last trade.
 
+use super::wanted::Wanted;
 use crate::archive::{Archive, Generation};
 use crate::swap::{Refusal, What};
 
 /// How far back the history is looked through.
 const HISTORY_MAX: usize = 1_000;
 
-/// The part that was another before the group's last trade.
-pub(super) fn part(archive: &dyn Archive) -> Result<What, Refusal> {
+/// What was another before the group's last trade: a part, or the plugin with its lookups.
+pub(super) fn what(archive: &dyn Archive) -> Result<What, Refusal> {
     let away = |error: crate::archive::Error| Refusal::new("store_away", error.to_string());
     let history = archive.history(HISTORY_MAX).map_err(away)?;
     let unknown = || {
-        let reason = "the history knows no part that was another before, and is kept: \
+        let reason = "the history knows nothing that was another before, and is kept: \
                       `host swap FILE --whole-group` takes an older file, too";
         Refusal::new("no_version_before", reason)
     };
-    let (lookup, digest) = other(&history).ok_or_else(unknown)?;
-    let part = archive.fetch(digest).map_err(away)?.ok_or_else(unknown)?;
-    Ok(What::of(lookup.map(str::to_owned), part.name, part.bytes))
+    let other = other(&history).ok_or_else(unknown)?;
+    other.fetch(archive).map_err(away)?.ok_or_else(unknown)
 }
 
-/// The lookup and the digest that it had before the last trade that somebody asked for.
-fn other(history: &[Generation]) -> Option<(Option<&str>, &str)> {
-    let Generation { code, replaced, .. } = history.iter().find(|entry| entry.is_asked())?;
-    if code.plugin != replaced.plugin {
-        return Some((None, &replaced.plugin));
-    }
-    let mut lookups = replaced.lookups.iter();
-    let (name, digest) = lookups.find(|(name, digest)| code.lookups.get(*name) != Some(*digest))?;
-    Some((Some(name), digest))
+/// What the last trade that somebody asked for has replaced, or the start that brought other files.
+fn other(history: &[Generation]) -> Option<Wanted> {
+    let last = history.iter().find(|entry| entry.is_asked())?;
+    Wanted::back(&last.replaced, &last.code)
 }
 
 #[cfg(test)]
@@ -37,36 +32,29 @@ mod tests {
     use crate::archive::{Outcome, WAY_BACK};
     use crate::code::Code;
 
-    fn code(text: &str) -> Code {
-        let mut digests = text.split(' ').map(str::to_owned);
+    fn code(plugin: &str) -> Code {
         Code {
-            plugin: digests.next().unwrap(),
-            lookups: digests.map(|digest| ("songs".to_owned(), digest)).collect(),
+            plugin: plugin.to_owned(),
+            ..Code::default()
         }
     }
 
     #[test]
-    fn one_part_is_another_than_before() {
+    fn what_the_last_trade_has_replaced_is_wanted() {
         use Outcome::{Abandoned, Deployed, Kept, RolledBack, Running, Unwatched};
         type Entry = (Outcome, &'static str, &'static str, &'static str);
-        type Case = (
-            &'static [Entry],
-            Option<(Option<&'static str>, &'static str)>,
-        );
+        type Case = (&'static [Entry], Option<&'static str>);
         // Outcomes, who asked, and what was traded for what, the last one first.
         let cases: [Case; 9] = [
             (&[], None),
-            (&[(Kept, "ada", "a", "b")], Some((None, "a"))),
-            (&[(Unwatched, "ada", "a s", "b s t")], Some((None, "a"))),
-            (&[(Deployed, "start", "a", "b")], Some((None, "a"))),
-            (
-                &[(Running, "ada", "a s", "a t")],
-                Some((Some("songs"), "s")),
-            ),
+            (&[(Kept, "ada", "a", "b")], Some("a")),
+            (&[(Unwatched, "ada", "a", "b")], Some("a")),
+            (&[(Running, "ada", "a", "b")], Some("a")),
+            (&[(Deployed, "start", "a", "b")], Some("a")),
             (&[(Abandoned, "ada", "a", "b")], None),
             (
                 &[(Kept, "ada", "b", "c"), (Kept, "ada", "a", "b")],
-                Some((None, "b")),
+                Some("b"),
             ),
             // One host took it back; another has kept it.
             (
@@ -75,7 +63,7 @@ mod tests {
                     (RolledBack, "ada", "a", "b"),
                     (Kept, "ada", "a", "b"),
                 ],
-                Some((None, "a")),
+                Some("a"),
             ),
             (
                 &[(Kept, WAY_BACK, "b", "a"), (RolledBack, "ada", "a", "b")],
@@ -95,7 +83,8 @@ mod tests {
                 pause_us: None,
             });
             let entries: Vec<_> = entries.collect();
-            assert_eq!(other(&entries), expected, "{history:?}");
+            let found = other(&entries).map(|wanted| wanted.digest);
+            assert_eq!(found.as_deref(), expected, "{history:?}");
         }
     }
 }

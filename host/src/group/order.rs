@@ -1,12 +1,13 @@
-//! An order: a part that every host of the group shall run, one host after the other.
+//! An order: what every host of the group shall run, one host after the other.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::rows::Rows;
+use super::wanted::Wanted;
 use super::{Config, before};
-use crate::archive::{Archive, Part};
+use crate::archive::{self, Archive};
 use crate::sink::Error;
 use crate::swap::{Answers, Asked, Consent, Event, Offer, Refusal, What};
 
@@ -17,9 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     pub(super) id: String,
-    /// Which lookup is another; `None`: the plugin is.
-    pub(super) lookup: Option<String>,
-    pub(super) digest: String,
+    pub(super) wanted: Wanted,
     pub(super) by: String,
     pub(super) consent: Consent,
     pub(super) state: State,
@@ -175,12 +174,12 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// The part that was another before the group's last trade.
+    /// What was another before the group's last trade.
     ///
     /// # Errors
     /// If the history knows none that is kept, or the store does not answer.
     pub fn before(&self) -> Result<What, Refusal> {
-        before::part(&*self.archive)
+        before::what(&*self.archive)
     }
 
     /// Orders that every host of the group runs what is offered. Whoever stops listening leaves the order to
@@ -207,25 +206,14 @@ impl Orders {
     }
 
     fn follow(&self, offer: Offer, answers: &Answers) -> Result<(), Refusal> {
-        let (lookup, part) = match offer.what {
-            What::Plugin { name, bytes } => (None, Part { name, bytes }),
-            What::Lookup {
-                lookup,
-                name,
-                bytes,
-            } => (Some(lookup), Part { name, bytes }),
-            // Only one that is known can be kept for all.
-            What::Before => {
-                let reason = "an order names what all shall run";
-                return Err(Refusal::new("not_ordered", reason));
-            }
-        };
-        let kept = self.archive.keep(&part);
-        kept.map_err(|error| Refusal::new("not_kept", error.to_string()))?;
+        let not_kept = |error: archive::Error| Refusal::new("not_kept", error.to_string());
+        let wanted = Wanted::keep(offer.what, &*self.archive).map_err(not_kept)?;
+        // Only what is known can be kept for all.
+        let unnamed = || Refusal::new("not_ordered", "an order names what all shall run");
+        let wanted = wanted.ok_or_else(unnamed)?;
         let order = Order {
             id: uuid::Uuid::new_v4().to_string(),
-            lookup,
-            digest: part.digest(),
+            wanted,
             by: offer.who,
             consent: offer.consent,
             state: State::Open,

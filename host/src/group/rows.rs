@@ -1,9 +1,11 @@
 //! The rows by which hosts know of each other, and of what all of them are to do.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Config;
 use super::order::{Order, Outcome, State, Taken};
+use super::wanted::Wanted;
 use crate::archive::cassandra::{is_applied, open, text, timestamp};
 use crate::archive::now_ms;
 use crate::sink::cassandra::Reader;
@@ -14,7 +16,7 @@ use crate::swap::Consent;
 /// What tells that the tables are as this version knows them.
 const COLUMNS: [&str; 2] = [
     "SELECT seen FROM sluice.members LIMIT 1",
-    "SELECT of_order FROM sluice.orders LIMIT 1",
+    "SELECT lookups FROM sluice.orders LIMIT 1",
 ];
 
 /// A host that has not told for 30 s is gone.
@@ -28,10 +30,10 @@ const LEAVE: &str =
 
 // An order is a day's; a turn that nobody keeps passes after 30 s.
 const GIVE: &str = "UPDATE sluice.orders USING TTL 86400 SET id = ?, lookup = ?, digest = ?, \
-    ordered_by = ?, consent = ?, state = ? WHERE pipeline = ? AND consumer_group = ? IF id != ?";
+    lookups = ?, ordered_by = ?, consent = ?, state = ? WHERE pipeline = ? AND consumer_group = ? IF id != ?";
 
 const ORDER: &str = "SELECT id, lookup, digest, ordered_by, consent, state, turn, member, of_order, \
-    outcome, reason FROM sluice.orders WHERE pipeline = ? AND consumer_group = ?";
+    outcome, reason, lookups FROM sluice.orders WHERE pipeline = ? AND consumer_group = ?";
 
 const TAKE: &str = "UPDATE sluice.orders USING TTL 30 SET turn = ? \
     WHERE pipeline = ? AND consumer_group = ? IF id = ? AND state = 'open' AND turn = null";
@@ -97,11 +99,14 @@ impl Rows {
             Consent::Policy => POLICY,
             Consent::Asked | Consent::Given => GIVEN,
         };
-        let lookup = order.lookup.as_deref().unwrap_or_default();
+        let wanted = &order.wanted;
+        let lookup = wanted.lookup.as_deref().unwrap_or_default();
+        let lookups = serde_json::to_string(&wanted.lookups);
         let values = [
             &order.id,
             lookup,
-            &order.digest,
+            &wanted.digest,
+            &lookups.expect("texts are always JSON"),
             &order.by,
             consent,
             order.state.name(),
@@ -175,8 +180,15 @@ fn order(rows: &[Vec<Value>]) -> Option<Order> {
     });
     Some(Order {
         taken: taken.collect(),
-        lookup: text(first, 1),
-        digest: text(first, 2)?,
+        wanted: Wanted {
+            lookup: text(first, 1),
+            digest: text(first, 2)?,
+            lookups: match text(first, 11) {
+                Some(lookups) => serde_json::from_str(&lookups).ok()?,
+                // Of a host that knew of parts only.
+                None => BTreeMap::new(),
+            },
+        },
         by: text(first, 3).unwrap_or_default(),
         consent: match text(first, 4)?.as_str() {
             GIVEN => Consent::Given,

@@ -6,7 +6,7 @@ use super::order::{Order, Outcome, State};
 use super::rows::Rows;
 use crate::archive::Archive;
 use crate::sink::Error;
-use crate::swap::{Asked, Event, Offer, Over, Steward, What};
+use crate::swap::{Asked, Event, Offer, Over, Steward};
 
 /// A turn in hand.
 pub(super) struct Turn {
@@ -26,19 +26,14 @@ impl Turn {
         if !rows.take(&order.id, own)? {
             return Ok(None);
         }
-        let code = steward.code();
-        let running = match &order.lookup {
-            None => Some(&code.plugin),
-            Some(lookup) => code.lookups.get(lookup),
-        };
-        if running == Some(&order.digest) {
+        if order.wanted.is_run_by(&steward.code()) {
             let told = "it runs it already";
             end(rows, own, &order.id, (Outcome::Kept, told))?;
             return Ok(None);
         }
         rows.note(&order.id, own, (Outcome::Proving, ""))?;
-        let part = match archive.fetch(&order.digest) {
-            Ok(Some(part)) => part,
+        let what = match order.wanted.fetch(archive) {
+            Ok(Some(what)) => what,
             Ok(None) => {
                 let told = "it is not in sluice.plugins";
                 end(rows, own, &order.id, (Outcome::Refused, told))?;
@@ -49,7 +44,6 @@ impl Turn {
                 return Ok(None);
             }
         };
-        let what = What::of(order.lookup.clone(), part.name, part.bytes);
         let asked = steward.offer(Offer {
             what,
             who: order.by.clone(),

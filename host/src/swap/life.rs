@@ -97,7 +97,9 @@ impl Life {
         self.set_candidate(Some(&what));
         let answered = match &pending.offer.what {
             What::Before => self.go_back(&pending),
-            What::Plugin { .. } | What::Lookup { .. } => self.take_in(&pending),
+            What::Plugin { .. } | What::Lookup { .. } | What::Whole { .. } => {
+                self.take_in(&pending)
+            }
         };
         self.set_candidate(None);
         match answered {

@@ -100,7 +100,14 @@ impl Means {
         is_withdrawn: &dyn Fn() -> bool,
         on_step: &mut prove::OnStep<'_>,
     ) -> Result<Proven, Refusal> {
-        let lookup = |name: &str| current.lookup(name);
+        let given = match what {
+            What::Whole { lookups, .. } => Some(lookups),
+            What::Plugin { .. } | What::Lookup { .. } | What::Before => None,
+        };
+        let lookup = |name: &str| {
+            let given = given.and_then(|lookups| lookups.get(name));
+            given.cloned().or_else(|| current.lookup(name))
+        };
         let context = Context {
             current: &current.version,
             parts: &current.parts,

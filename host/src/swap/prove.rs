@@ -106,20 +106,12 @@ pub fn prove(
     context: &Context<'_>,
     on_step: &mut OnStep<'_>,
 ) -> Result<Proven, Refusal> {
-    let current = context.current;
     let ((version, parts), old, new, samples) = match what {
         What::Plugin { name, bytes } => {
-            let loaded = load(name, bytes, context, on_step)?;
-            let (old, new) = (Name::of(current), Name::of(&loaded.0));
-            if old.name != new.name {
-                let reason = format!(
-                    "it is the plugin `{}`, and `{}` runs: another plugin needs a host of its own",
-                    new.name, old.name
-                );
-                return Err(Refusal::new("other_plugin", reason));
-            }
-            let samples = try_samples(name, bytes, &loaded.0, context, on_step)?;
-            (loaded, old, new, samples)
+            with_plugin((name, bytes, &BTreeMap::new()), context, on_step)?
+        }
+        What::Whole { plugin, lookups } => {
+            with_plugin((&plugin.name, &plugin.bytes, lookups), context, on_step)?
         }
         What::Lookup {
             lookup,
@@ -149,6 +141,30 @@ pub fn prove(
     })
 }
 
+/// Another plugin, and the lookups that come with it.
+fn with_plugin(
+    (name, bytes, lookups): (&str, &[u8], &BTreeMap<String, Part>),
+    context: &Context<'_>,
+    on_step: &mut OnStep<'_>,
+) -> Result<(Loaded, Name, Name, Option<usize>), Refusal> {
+    let (digest, running) = (lookup::hex_digest(bytes), context.current.code());
+    let runs = |(name, part): (&String, &Part)| running.lookups.get(name) == Some(&part.digest());
+    if digest == running.plugin && lookups.iter().all(runs) {
+        return Err(same(name, &digest));
+    }
+    let loaded = load(name, bytes, context, on_step)?;
+    let (old, new) = (Name::of(context.current), Name::of(&loaded.0));
+    if old.name != new.name {
+        let reason = format!(
+            "it is the plugin `{}`, and `{}` runs: another plugin needs a host of its own",
+            new.name, old.name
+        );
+        return Err(Refusal::new("other_plugin", reason));
+    }
+    let samples = try_samples(name, bytes, &loaded.0, context, on_step)?;
+    Ok((loaded, old, new, samples))
+}
+
 /// Loads a plugin: its size, its world and version, its imports, whether it compiles and starts, what it
 /// says of itself, and whether that fits the configuration.
 fn load(
@@ -157,10 +173,6 @@ fn load(
     context: &Context<'_>,
     on_step: &mut OnStep<'_>,
 ) -> Result<Loaded, Refusal> {
-    let digest = lookup::hex_digest(bytes);
-    if digest == context.current.plugin.digest() {
-        return Err(same(name, &digest));
-    }
     on_step(
         "load",
         format!("compiles and starts {name}, {} bytes", bytes.len()),

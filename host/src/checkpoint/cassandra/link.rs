@@ -308,7 +308,8 @@ mod tests {
         assert!(made[4].ends_with("sluice.plugins"), "{made:?}");
         assert!(made[5].ends_with("sluice.members"), "{made:?}");
         assert!(made[6].ends_with("sluice.orders"), "{made:?}");
-        assert_eq!(made.len(), 7);
+        assert!(made[7].starts_with("ALTER TABLE"), "{made:?}");
+        assert_eq!(made.len(), 8);
     }
 
     #[test]

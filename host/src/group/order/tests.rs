@@ -8,8 +8,7 @@ fn order(state: State, turn: Option<&str>, taken: &[(&str, Outcome, &str)]) -> O
     });
     Order {
         id: String::new(),
-        lookup: None,
-        digest: String::new(),
+        wanted: Wanted::default(),
         by: String::new(),
         consent: Consent::Given,
         state,

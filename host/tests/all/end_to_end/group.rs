@@ -81,7 +81,10 @@ struct Group {
 
 impl Group {
     fn start(name: &str, plugin: &Part) -> Self {
-        let world = World::new(name);
+        Self::start_in(World::new(name), plugin, 0)
+    }
+
+    fn start_in(world: World, plugin: &Part, sent: usize) -> Self {
         let hosts = [(); 2].map(|()| Host::start(&world, plugin));
         wait_until("the group", || hosts.iter().all(Host::is_ready));
         wait_until("both hosts", || {
@@ -89,7 +92,6 @@ impl Group {
             let query = format!("SELECT member FROM sluice.members WHERE {of}");
             world.ask::<(String,)>(&query).len() == 2
         });
-        let sent = 0;
         Self { world, hosts, sent }
     }
 
@@ -122,13 +124,14 @@ impl Group {
     }
 
     /// Nothing is lost by any of it.
-    fn end(self) {
+    fn end(self) -> (World, usize) {
         let sent = self.sent;
         wait_until("the rows", || self.world.committed() == sent as i64);
         assert_eq!(self.world.rows(), world::expected(0..sent));
         for mut host in self.hosts {
             assert_eq!(host.child.stop(), Some(0));
         }
+        (self.world, sent)
     }
 }
 
@@ -206,5 +209,42 @@ fn a_whole_group_swaps_a_lookup_and_goes_back() {
         }
     }
     assert_eq!(group.outcomes(), [Outcome::Kept; 4]);
+    group.end();
+}
+
+/// What a start has brought goes back whole: no host runs the plugin of before with the songs of now.
+#[test]
+fn a_whole_group_goes_back_from_what_a_start_has_brought() {
+    let (old, new) = (marked("former"), marked("latter"));
+    let mut group = Group::start("brought", &old);
+    group.sent = 80;
+    group.world.send((0..80).map(play));
+    let songs = group.hosts[0].lookup("songs");
+    wait_until("what runs is kept", || {
+        let archive = group.world.archive();
+        let is_kept = |digest: &str| archive.fetch(digest).unwrap().is_some();
+        is_kept(&old.digest()) && is_kept(&songs)
+    });
+    let (world, sent) = group.end();
+    // The same songs in another file.
+    let file = world.folder().join("songs.csv");
+    let again = fs::read_to_string(&file).unwrap() + "\n";
+    fs::write(&file, again).unwrap();
+
+    let mut group = Group::start_in(world, &new, sent);
+    assert_ne!(group.hosts[0].lookup("songs"), songs);
+    let is_back = |host: &Host| {
+        let current = host.current();
+        [
+            current["digest"] == old.digest(),
+            current["lookups"]["songs"] == songs,
+        ]
+    };
+    group.both_keep(&["rollback"], |hosts| {
+        for [plugin, lookup] in hosts.each_ref().map(is_back) {
+            assert_eq!(plugin, lookup, "half of it is back");
+        }
+    });
+    assert_eq!(group.hosts.each_ref().map(is_back), [[true; 2]; 2]);
     group.end();
 }
